@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pinned dependencies.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup train test unit lint check smoke clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP)  ## create .venv with pinned dependencies
+
+train: $(STAMP)  ## the main job: learn a budget policy for the embedded model
+	$(BIN)/recache train
+
+# one thread a process: the tests share the cores already
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
+test: unit  ## all tests, offline
+	$(PARALLEL) tests/outcomes
+	$(BIN)/python -m pytest tests/integration
+
+unit: $(STAMP)  ## the fast tests, no Ray
+	$(PARALLEL) tests/unit
+
+lint: $(STAMP)  ## style, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## everything CI checks before the smoke run
+
+smoke: $(STAMP)  ## the main job, seconds long
+	rm -rf runs/smoke && $(BIN)/recache train experiment=smoke run.dir=runs/smoke
+
+clean:  ## remove runs and caches, keep .venv
+	rm -rf runs references .pytest_cache .ruff_cache .mypy_cache build dist

@@ -1,0 +1,62 @@
+"""The verb ``evaluate``: compare a trained run's schedules with the baselines on held-out prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+from recache_ray.build.evaluation import run_evaluation
+from recache_ray.build.pool import open_pool
+from recache_ray.build.progress import OnProgress
+from recache_ray.build.references import fill_references
+from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.summary import comparison
+from recache_ray.config.root import Config
+from recache_ray.errors import BadInputError
+from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.schedules import ScheduleTable
+
+
+def load_trained(config: Config) -> tuple[ScheduleTable, BudgetPolicy]:
+    """The schedule table and the policy of a finished run.
+
+    Raises:
+        BadInputError: if the run has not finished or a file is damaged.
+    """
+    folder = Path(config.run.dir)
+    if not (folder / "schedules.json").exists():
+        raise BadInputError(
+            f"run.dir = {config.run.dir!r}: has no schedules.json yet; finish the run: recache train run.dir={folder}"
+        )
+    return ScheduleTable.load(folder / "schedules.json"), load_policy(folder / "policy")
+
+
+def load_policy(folder: Path) -> BudgetPolicy:
+    """The policy in a folder written by a run.
+
+    Raises:
+        BadInputError: if it is damaged.
+    """
+    try:
+        return BudgetPolicy.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise BadInputError(
+            f"{folder}: cannot be read ({' '.join(str(error).split())[:200]}); "
+            f"write it again: recache train run.dir={folder.parent}"
+        ) from error
+
+
+def evaluate(config: Config, on_progress: OnProgress) -> str:
+    """Write ``run.dir/evaluation`` and return the comparison as text.
+
+    Raises:
+        BadInputError, RunFailedError: as :func:`run_evaluation`.
+    """
+    table, policy = load_trained(config)
+    requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
+    with open_pool(config, on_progress) as pool:
+        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        evaluation = run_evaluation(config, pool, table, policy, on_progress)
+    shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
+    files = "\n".join(f"wrote {file}" for file in evaluation.files)
+    return f"{comparison(evaluation.rows)}\nforwards executed / requested {shared:.3f}\n\n{files}"

@@ -1,0 +1,79 @@
+"""Held-out evaluation of a table of schedules against the configured baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.probe import probe_model, step_cost
+from recache_ray.build.progress import OnProgress, PhaseClock
+from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.config.root import Config
+from recache_ray.evaluation.evaluate import Evaluation, evaluate
+from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.rollouts.pool import RolloutPool
+from recache_ray.schedules import Schedule, ScheduleTable
+from recache_ray.types import MechanismSpec, ModelReport, Split
+
+
+def mechanism_spec(config: Config) -> MechanismSpec:
+    """The configured mechanism."""
+    return MechanismSpec(config.mechanism.kind, config.mechanism.order)
+
+
+def run_evaluation(
+    config: Config,
+    pool: RolloutPool,
+    table: ScheduleTable,
+    policy: BudgetPolicy,
+    on_progress: OnProgress,
+    report: ModelReport | None = None,
+) -> Evaluation:
+    """Evaluate on the configured split, whose references must be stored, and write ``run.dir/evaluation``.
+
+    Raises:
+        BadInputError: if a baseline is unknown or the table lacks a budget.
+        RunFailedError: if too many generations fail.
+    """
+    split: Split = config.evaluation.split  # type: ignore[assignment]
+    requests = requests_of(prompt_set(config).split(split))
+    budgets = config.evaluation_budgets
+    report = report or probe_model(pool, mechanism_spec(config), requests[0])
+    clock: dict[str, PhaseClock] = {}
+
+    def progress(phase: str, done: int, total: int) -> None:
+        on_progress(clock.setdefault(phase, PhaseClock("evaluate", total)).at(done))
+
+    return evaluate(
+        pool,
+        table,
+        baseline_methods(config, budgets),
+        requests,
+        mechanism_spec(config),
+        step_cost(report),
+        config.evaluation,
+        Path(config.run.dir) / "evaluation",
+        budgets=budgets,
+        seed=config.run.seed,
+        inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
+        on_progress=progress,
+    )
+
+
+def baseline_methods(config: Config, budgets: tuple[int, ...]) -> dict[str, dict[int, tuple[Schedule, ...]]]:
+    """Name to budget to schedules, for every configured baseline."""
+    return {
+        name: {
+            budget: tuple(
+                baseline_schedules(
+                    name,
+                    config.model.num_steps,
+                    budget,
+                    seed=config.run.seed,
+                    random_count=config.evaluation.random_schedules,
+                )
+            )
+            for budget in budgets
+        }
+        for name in check_baselines(config.evaluation.baselines)
+    }

@@ -1,0 +1,70 @@
+"""The verb ``generate``: one picture at a budget, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from recache_ray.build.evaluate import load_trained
+from recache_ray.build.evaluation import mechanism_spec
+from recache_ray.build.worker import make_adapter, make_scorer
+from recache_ray.config.root import Config
+from recache_ray.diffusion.generate import generate as run_generation
+from recache_ray.errors import BadInputError, RunFailedError
+from recache_ray.schedules import Schedule, parse_budget
+from recache_ray.types import GenerationRequest, Prompt
+
+
+def generate(config: Config) -> str:
+    """Draw ``generate.prompt`` with the run's schedule for ``generate.budget`` and write ``generate.output``.
+
+    Raises:
+        BadInputError: if the run is not trained, the budget is not one, or the file cannot be written.
+    """
+    section = config.generate
+    output = Path(section.output)
+    if output.suffix.lower() not in Image.registered_extensions():
+        raise BadInputError(f"generate.output = {section.output!r}: not a picture format; end it in .png")
+    if not output.parent.is_dir():
+        raise BadInputError(
+            f"generate.output = {section.output!r}: there is no folder {output.parent}; create it first"
+        )
+    table, policy = load_trained(config)
+    budget = parse_budget(section.budget, table.num_steps, name="budget")
+    schedule = table[budget] if budget in table else policy.schedule(budget, table.num_steps)
+    adapter = make_adapter(config)
+    embeddings = adapter.encode(section.prompt)
+    adapter.release_text_encoders()
+    request = GenerationRequest(Prompt(0, section.prompt, "test"), section.seed)
+
+    made = run_generation(adapter, embeddings, request, [schedule], mechanism_spec(config))
+    _save(made.images[0], output)
+    lines = [
+        f"{output}: {schedule.budget} of {schedule.num_steps} steps computed in {made.seconds:.2f} s "
+        f"({', '.join(map(str, schedule.compute_steps))})"
+    ]
+    if section.compare:
+        full = run_generation(adapter, embeddings, request, [Schedule.full(table.num_steps)], None)
+        metrics = (
+            make_scorer(config, adapter.spec.device).score(made.images, full.images[0], all_metrics=True)[0].metrics
+        )
+        lines.append(
+            f"uncached {full.seconds:.2f} s; to it: LPIPS {metrics['lpips']:.4f}, "
+            f"PSNR {metrics['psnr']:.1f} dB, SSIM {metrics['ssim']:.4f}"
+        )
+    return "\n".join(lines)
+
+
+def _save(frames: np.ndarray, output: Path) -> None:
+    """Write the first frame [H, W, 3]."""
+    partial = output.with_name(f".partial-{output.name}")
+    try:
+        Image.fromarray(frames[0]).save(partial)
+        partial.replace(output)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunFailedError(
+            f"{output}: cannot be written ({error.strerror or error}); choose another output"
+        ) from error

@@ -1,0 +1,50 @@
+"""One process at a time works in a run's folder, under one configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from recache_ray.build.progress import OnProgress
+from recache_ray.config.compare import check_resumable
+from recache_ray.config.knobs import to_mapping
+from recache_ray.config.root import Config, load_config
+from recache_ray.errors import BadInputError
+from recache_ray.run_lock import run_lock
+from recache_ray.tracking.names import without_secrets
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    """The settings of the run in the folder; those newer than the run have their defaults.
+
+    Raises:
+        BadInputError: if the file is damaged.
+    """
+    try:
+        return to_mapping(load_config(json.loads(path.read_text(encoding="utf-8"))))
+    except ValueError as error:
+        raise BadInputError(f"{path}: cannot be read ({error}); restore it or choose another run.dir") from error
+
+
+@contextmanager
+def claim_run_folder(config: Config, on_status: OnProgress) -> Iterator[Path]:
+    """Create ``run.dir``, lock it, and write its ``config.json`` or compare with the one there.
+
+    Raises:
+        BadInputError: if the folder cannot be written, is in use, or holds a run with other settings.
+    """
+    folder = Path(config.run.dir)
+    with run_lock(folder, on_status=on_status):
+        path = folder / "config.json"
+        wanted = to_mapping(config)
+        # a password stays out of every file; MLflow takes it from its environment variables on resume
+        wanted["tracking"]["mlflow_uri"] = without_secrets(wanted["tracking"]["mlflow_uri"])
+        if path.exists():
+            check_resumable(_saved(path), wanted, str(folder))
+        partial = folder / ".config.json.partial"
+        partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+        yield folder

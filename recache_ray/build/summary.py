@@ -1,0 +1,58 @@
+"""What a finished training prints: the comparison, what it cost, and where to look next."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from recache_ray.config.root import Config
+from recache_ray.evaluation.evaluate import Evaluation
+from recache_ray.evaluation.frontier import FrontierRow
+from recache_ray.evaluation.table import frontier_table, verdict
+from recache_ray.learning.progress import ProgressMeter, TrainingOutcome
+from recache_ray.tracking.names import without_secrets
+
+_WIDTH = 100
+
+
+def summarise(
+    config: Config, evaluation: Evaluation, outcome: TrainingOutcome, meter: ProgressMeter, seconds: float
+) -> str:
+    """The text of a finished training."""
+    cost = (
+        f"{outcome.updates} updates, {outcome.evaluations} rewards measured, {outcome.failures} failures; "
+        f"transformer forwards executed / requested {1 - meter.forwards_saved:.2f}; {seconds:.0f} s"
+    )
+    return "\n".join([comparison(evaluation.rows), "", cost, "", next_steps(config, Path(config.run.dir))])
+
+
+def comparison(rows: Sequence[FrontierRow]) -> str:
+    """Table and verdict as plain text."""
+    buffer = io.StringIO()
+    Console(file=buffer, width=_WIDTH, force_terminal=False).print(frontier_table(rows))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip() + "\n" + verdict(rows)
+
+
+def next_steps(config: Config, folder: Path) -> str:
+    """Where the results are and which commands use them."""
+    lines = [
+        f"schedules   {folder / 'schedules.json'}",
+        f"policy      {folder / 'policy'}",
+        f"pictures    {folder / 'evaluation'}: grid.png, frontier.png, step_frequency.png, learning.png",
+        f"metrics     {folder / 'metrics.jsonl'}",
+    ]
+    if config.tracking.mlflow:
+        lines.append(f"MLflow      {_mlflow_hint(config, folder)}")
+    middle = config.budgets[len(config.budgets) // 2]
+    lines.append(
+        f'next        recache generate run.dir={folder} prompt="a small red star" budget={middle} output=out.png'
+    )
+    return "\n".join(lines)
+
+
+def _mlflow_hint(config: Config, folder: Path) -> str:
+    uri = without_secrets(config.tracking.mlflow_uri) or f"sqlite:///{folder / 'mlflow.db'}"
+    return uri if uri.startswith("http") else f"mlflow server --backend-store-uri {uri}"

@@ -1,0 +1,33 @@
+"""One rollout worker from the configuration; runs in this process or inside a rollout actor."""
+
+from __future__ import annotations
+
+from recache_ray.config.root import Config
+from recache_ray.diffusion.flux import FluxAdapter, load_flux
+from recache_ray.diffusion.shapes import model_path
+from recache_ray.references.store import ReferenceStore
+from recache_ray.rewards.scorer import Scorer
+from recache_ray.rollouts.worker import RolloutWorker
+
+
+def make_adapter(config: Config) -> FluxAdapter:
+    """Load the diffusion model, without its text encoders until a prompt must be encoded."""
+    return load_flux(config.model, config.model.path or str(model_path()))
+
+
+def make_scorer(config: Config, device: str) -> Scorer:
+    """The reward."""
+    return Scorer(config.reward, device=device)
+
+
+def make_worker(config: Config, name: str) -> RolloutWorker:
+    """Everything one rollout actor holds: model, reference store and reward.
+
+    Raises:
+        BadInputError: if the model or the reference store cannot be used.
+    """
+    adapter = make_adapter(config)
+    store = ReferenceStore.open(config.references.dir, adapter.identity())
+    scorer = make_scorer(config, adapter.spec.device)
+    section = config.runtime
+    return RolloutWorker(adapter, store, scorer, section.max_batch, name, threads=section.threads_per_worker)

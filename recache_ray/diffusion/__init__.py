@@ -1,0 +1,1 @@
+"""Diffusion models behind one call, whatever their pipeline."""

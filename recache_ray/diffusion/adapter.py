@@ -1,0 +1,140 @@
+"""What the rest of the project knows of a diffusion model: encode a prompt, run schedules, say what it is.
+
+Sizes: M siblings, F frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from recache_ray.caching.mechanism import CachingMechanism
+from recache_ray.errors import RecacheError
+from recache_ray.schedules import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The model and the generation protocol a schedule belongs to.
+
+    Attributes:
+        id: model name: ``shapes``, a hub id, or the name of a local folder.
+        revision: hub commit, or the fingerprint of local weights.
+        pipeline_class: for example ``FluxPipeline``.
+        scheduler: class of the noise scheduler.
+        scheduler_hash: SHA-256 of its configuration, hexadecimal.
+        num_steps: T, transformer steps of one generation.
+        height: pixels.
+        width: pixels.
+        guidance: guidance scale passed to the pipeline.
+        dtype: of weights and activations, for example ``bfloat16``.
+        device: where it runs, for example ``cuda``.
+        frames: 1 for images.
+        forwards_per_step: transformer calls a step makes (2 with classifier-free guidance in two calls).
+    """
+
+    id: str
+    revision: str
+    pipeline_class: str
+    scheduler: str
+    scheduler_hash: str
+    num_steps: int
+    height: int
+    width: int
+    guidance: float
+    dtype: str
+    device: str
+    frames: int = 1
+    forwards_per_step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The pictures of M schedules of one prompt and noise, and what they cost.
+
+    Attributes:
+        images: [M, F, H, W, 3] uint8, quantised as diffusers quantises PIL images: ``round(255 x)``.
+        forwards_requested: transformer forwards that one pipeline call per schedule would have computed.
+        forwards_executed: forwards that ran, one per distinct computed prefix.
+        seconds: time of the whole, text encoding excluded.
+    """
+
+    images: npt.NDArray[np.uint8]
+    forwards_requested: int
+    forwards_executed: int
+    seconds: float
+
+
+class NonFiniteGenerationError(RecacheError):
+    """A generation ended in NaN or infinity: its schedule is unusable for this prompt and noise.
+
+    Attributes:
+        schedules: those that failed; siblings of the same batch may be fine.
+        noise_seed: seed of the starting noise.
+        prompt: text, where known.
+    """
+
+    def __init__(self, schedules: Sequence[Schedule], noise_seed: int, prompt: str = "") -> None:
+        self.schedules = tuple(schedules)
+        self.noise_seed = noise_seed
+        self.prompt = prompt
+        subject = f"prompt {prompt!r}, " if prompt else ""
+        masks = ", ".join(str(schedule) for schedule in self.schedules[:4])
+        more = f" and {len(self.schedules) - 4} more" if len(self.schedules) > 4 else ""
+        super().__init__(
+            f"generation is not finite: {subject}noise seed {noise_seed}, schedule {masks}{more}; "
+            "compute more steps, lower mechanism.order or use model.dtype=float32"
+        )
+
+
+class ModelAdapter(Protocol):
+    """One diffusion model behind its own diffusers pipeline."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model and protocol, as recorded beside schedules."""
+        ...
+
+    @property
+    def pipeline(self) -> Any:
+        """The diffusers pipeline; its ``__call__`` is the sampling loop."""
+        ...
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The denoiser whose block stack is cached."""
+        ...
+
+    def identity(self) -> dict[str, str | int | float]:
+        """Everything that determines a generation besides prompt, noise seed, schedule and mechanism."""
+        ...
+
+    def encode(self, text: str) -> dict[str, Tensor]:
+        """Embed one prompt: unbatched CPU tensors by name, loading the text encoders if needed."""
+        ...
+
+    def release_text_encoders(self) -> None:
+        """Free the text encoders; :meth:`encode` loads them again."""
+        ...
+
+    def run(
+        self,
+        embeddings: Mapping[str, Tensor],
+        noise_seed: int,
+        schedules: Sequence[Schedule],
+        mechanism: CachingMechanism | None = None,
+    ) -> Generation:
+        """Generate every schedule from the same prompt and noise in one pipeline call.
+
+        Without a mechanism the one schedule must be full, and the pipeline runs untouched.
+
+        Raises:
+            BadInputError: if a schedule's T is not the model's, or a cached step has no mechanism.
+            NonFiniteGenerationError: if any result is NaN or infinite.
+        """
+        ...

@@ -1,0 +1,265 @@
+"""The rollout actors of a pool: created all at once, watched while they start, replaced when lost.
+
+Every actor has at most one call in flight, so a call that fails names what was lost. Ray's own restarts and retries are
+off: they would reorder work and hide which task an actor had.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from recache_ray.config.sections import RuntimeConfig
+from recache_ray.distributed.cluster import workers_that_fit
+from recache_ray.distributed.ledger import WorkItem
+from recache_ray.distributed.outcome import Outcome, RemoteError
+from recache_ray.distributed.ray_errors import cause
+from recache_ray.distributed.rollout_host import RolloutHost, WorkerFactory
+from recache_ray.errors import RunFailedError
+
+_LOSSES_UNTIL_HOPELESS = 3
+_LONGEST_PAUSE_S = 30.0
+_STATUS_EVERY_S = 10.0
+
+
+class Phase(Enum):
+    """Where an actor is in its life."""
+
+    LOST = "lost"
+    WAITING = "waiting for a place"
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A place in the fleet, filled by one actor after another.
+
+    Attributes:
+        call: the one call in flight.
+        item: the task of that call while BUSY.
+        deadline: monotonic time at which the call counts as hung.
+        losses: actors lost here since the last result.
+        retry_at: monotonic time from which a lost actor may be replaced.
+    """
+
+    name: str
+    phase: Phase = Phase.LOST
+    actor: Any = None
+    call: Any = None
+    item: WorkItem | None = None
+    deadline: float = float("inf")
+    losses: int = 0
+    retry_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An actor is gone, hung or broken, and with it the task it had."""
+
+    worker: str
+    reason: str
+    item: WorkItem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An actor finished its task."""
+
+    item: WorkItem
+    outcome: Outcome
+
+
+class Fleet:
+    """Keeps ``runtime.num_workers`` actors alive and runs one task at a time on each.
+
+    Args:
+        factory: makes the worker inside each actor.
+        section: number, reservations and time limits.
+        on_status: told what a person waiting should know, one line at a time.
+
+    Raises:
+        BadInputError: if the local machine cannot hold ``runtime.min_workers`` actors.
+    """
+
+    def __init__(self, factory: WorkerFactory, section: RuntimeConfig, on_status: Callable[[str], None]) -> None:
+        self._section = section
+        self._on_status = on_status
+        self._arguments = (factory, section.gpus_per_worker == 0, str(Path.cwd()))
+        fit = workers_that_fit(section)
+        if fit < section.num_workers:
+            on_status(f"runtime.num_workers = {section.num_workers}: this machine holds {fit}, starting {fit}")
+        self.slots = [Slot(f"rollout-{index}") for index in range(fit)]
+        self._required = section.min_workers
+        self._short_since = self._told_at = time.monotonic()
+        self.replace_lost()
+
+    def count(self, *phases: Phase) -> int:
+        """Slots in one of the phases."""
+        return sum(slot.phase in phases for slot in self.slots)
+
+    @property
+    def open(self) -> bool:
+        """Whether enough actors are ready: ``runtime.min_workers`` to begin with, then any."""
+        return self.count(Phase.READY, Phase.BUSY) >= self._required
+
+    def ready(self) -> Iterator[Slot]:
+        """Slots that could take a task now."""
+        return (slot for slot in self.slots if slot.phase is Phase.READY)
+
+    def assign(self, slot: Slot, item: WorkItem) -> None:
+        """Run a task on a ready slot. The snapshot travels by value, a few kilobytes inside the call."""
+        slot.call = slot.actor.run.remote(item.task, item.snapshot)
+        slot.phase, slot.item = Phase.BUSY, item
+        slot.deadline = time.monotonic() + self._section.task_timeout_s
+
+    def replace_lost(self) -> None:
+        """Start a new actor in every empty slot whose pause is over."""
+        now = time.monotonic()
+        for slot in self.slots:
+            if slot.phase is Phase.LOST and now >= slot.retry_at:
+                factory, hide_gpus, folder = self._arguments
+                slot.actor = (
+                    ray.remote(RolloutHost)
+                    .options(
+                        num_cpus=self._section.cpus_per_worker,
+                        num_gpus=self._section.gpus_per_worker,
+                        max_restarts=0,
+                        max_task_retries=0,
+                    )
+                    .remote(factory, slot.name, hide_gpus, folder)
+                )
+                slot.phase, slot.call = Phase.WAITING, slot.actor.ping.remote()
+
+    def wait(self, timeout_s: float) -> list[Answered | Lost]:
+        """What happened within ``timeout_s``, returning as soon as something did.
+
+        Raises:
+            RecacheError: that a worker met while starting.
+            RunFailedError: if every slot keeps losing its actor.
+        """
+        slots = {slot.call: slot for slot in self.slots if slot.call is not None}
+        if not slots:
+            time.sleep(timeout_s)
+            return []
+        done, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
+        if done:  # one wake-up takes everything that is there
+            done, _ = ray.wait(list(slots), num_returns=len(slots), timeout=0)
+        events = [self._settle(slots[call]) for call in done]
+        now = time.monotonic()
+        events += [self._expire(slot) for slot in self.slots if slot.call is not None and now >= slot.deadline]
+        return [event for event in events if event is not None]
+
+    def check_startup(self) -> None:
+        """Say every 10 s how far the start is, and give up after ``runtime.startup_timeout_s``.
+
+        Raises:
+            RunFailedError: if too few actors were ready for that long.
+        """
+        now = time.monotonic()
+        if self.open:
+            self._required = 1
+            self._short_since = now
+            return
+        if now - self._short_since >= self._section.startup_timeout_s:
+            raise RunFailedError(
+                f"{self._progress()} after runtime.startup_timeout_s = {self._section.startup_timeout_s:g} s; "
+                f"{self._remedy()}"
+            )
+        if now - self._told_at >= _STATUS_EVERY_S:
+            self._told_at = now
+            self._on_status(self._progress())
+
+    def end(self) -> None:
+        """Kill every actor."""
+        for slot in self.slots:
+            if slot.actor is not None:
+                ray.kill(slot.actor)
+        self.slots = []
+
+    def _settle(self, slot: Slot) -> Answered | Lost | None:
+        call, slot.call = slot.call, None
+        slot.deadline = float("inf")
+        try:
+            answer = ray.get(call)
+        except RayTaskError as error:  # the host returns what its worker raises, so this is the call itself
+            answer = Outcome(error=RemoteError.of(error))
+        except RayError as error:
+            return self._lose(slot, cause(error))
+        if slot.phase is Phase.WAITING:
+            slot.phase, slot.call = Phase.LOADING, slot.actor.start.remote()
+            slot.deadline = time.monotonic() + self._section.startup_timeout_s
+            return None
+        self._relay(slot, answer)
+        if slot.phase is Phase.LOADING:
+            return self._started(slot, answer)
+        item, slot.item = slot.item, None
+        slot.phase, slot.losses = Phase.READY, 0
+        return Answered(item, answer) if item is not None else None
+
+    def _started(self, slot: Slot, outcome: Outcome) -> Lost | None:
+        if outcome.error is None:
+            slot.phase = Phase.READY
+            return None
+        error = outcome.error.exception()
+        if error is not None:
+            raise error
+        return self._lose(slot, f"its worker cannot be built: {outcome.error.message}")
+
+    def _expire(self, slot: Slot) -> Lost:
+        name, limit = (
+            ("runtime.task_timeout_s", self._section.task_timeout_s)
+            if slot.phase is Phase.BUSY
+            else ("runtime.startup_timeout_s", self._section.startup_timeout_s)
+        )
+        return self._lose(slot, f"no answer within {name} = {limit:g} s")
+
+    def _lose(self, slot: Slot, reason: str) -> Lost:
+        ray.kill(slot.actor)
+        item, slot.item = slot.item, None
+        slot.actor = slot.call = None
+        slot.deadline = float("inf")
+        slot.phase = Phase.LOST
+        slot.losses += 1
+        slot.retry_at = time.monotonic() + min(2.0 ** (slot.losses - 1) - 1.0, _LONGEST_PAUSE_S)
+        self._on_status(f"lost {slot.name}: {reason}")
+        if all(other.losses >= _LOSSES_UNTIL_HOPELESS for other in self.slots):
+            raise RunFailedError(
+                f"rollout workers keep failing, {sum(other.losses for other in self.slots)} lost without a result; "
+                f"the last: {reason}; see that the model fits the memory of a worker"
+            )
+        return Lost(slot.name, reason, item)
+
+    def _relay(self, slot: Slot, outcome: Outcome) -> None:
+        for line in outcome.warnings:
+            self._on_status(f"{slot.name}: {line}")
+
+    def _progress(self) -> str:
+        parts = [f"rollouts {self.count(Phase.READY, Phase.BUSY)}/{len(self.slots)} ready"]
+        if loading := self.count(Phase.LOADING):
+            parts.append(f"{loading} load the model")
+        if waiting := self.count(Phase.WAITING):
+            wants = " ".join(f"{name}:{each:g}" for name, each in self._reservation().items() if each) or "a process"
+            parts.append(f"{waiting} wait for {wants}")
+        if lost := self.count(Phase.LOST):
+            parts.append(f"{lost} were lost")
+        resources = ray.cluster_resources()
+        held = " ".join(f"{resources.get(name, 0.0):g} {name}s" for name, each in self._reservation().items() if each)
+        return ", ".join(parts) + (f"; cluster has {held}" if held else "")
+
+    def _reservation(self) -> dict[str, float]:
+        return {"GPU": self._section.gpus_per_worker, "CPU": self._section.cpus_per_worker}
+
+    def _remedy(self) -> str:
+        if not self.count(Phase.WAITING) or not any(self._reservation().values()):
+            return "raise runtime.startup_timeout_s if starting takes longer here"
+        name = "gpus_per_worker" if self._section.gpus_per_worker else "cpus_per_worker"
+        return f"start nodes that have them, or lower runtime.{name} or runtime.min_workers"

@@ -1,0 +1,141 @@
+"""The whole held-out evaluation: measure, aggregate, and write the frontier, its plot, heat map and picture grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recache_ray.config.sections import EvaluationConfig
+from recache_ray.errors import BadInputError
+from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
+from recache_ray.evaluation.grid import collect_examples, write_grid
+from recache_ray.evaluation.measure import Methods, OnProgress, measure
+from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
+from recache_ray.evaluation.table import POLICY, compare
+from recache_ray.rollouts.pool import RolloutPool
+from recache_ray.schedules import ScheduleTable
+from recache_ray.tracking.base import Tracker
+from recache_ray.types import GenerationRequest, MechanismSpec, RolloutFailure
+
+_GRID_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found and the files it wrote.
+
+    Attributes:
+        rows: the frontier.
+        failures: tasks that gave no result; their prompts are in no row.
+        forwards_requested: transformer forwards one pipeline call per schedule would have taken.
+        forwards_executed: those that ran.
+        files: every file written, the frontier first.
+    """
+
+    rows: tuple[FrontierRow, ...]
+    failures: tuple[RolloutFailure, ...]
+    forwards_requested: int
+    forwards_executed: int
+    files: tuple[Path, ...]
+
+
+def evaluate(
+    pool: RolloutPool,
+    table: ScheduleTable,
+    baselines: Methods,
+    requests: Sequence[GenerationRequest],
+    mechanism: MechanismSpec,
+    cost: ScheduleCost,
+    section: EvaluationConfig,
+    folder: Path,
+    *,
+    budgets: Sequence[int],
+    seed: int,
+    inclusion: Mapping[int, Sequence[float]] | None = None,
+    on_progress: OnProgress | None = None,
+    first_task_id: int = 0,
+) -> Evaluation:
+    """Compare the table's schedules with ``baselines`` on held-out requests and write the results into ``folder``.
+
+    References of the requests must be in the store the pool's workers read. Task ids from ``first_task_id`` on are
+    used. The same arguments give the same rows, whichever pool runs the tasks.
+
+    Args:
+        pool: where the generations run.
+        table: the learned schedules, the method called ``policy``.
+        baselines: name -> budget -> schedules.
+        requests: held-out prompts with their noise seeds.
+        mechanism: what cached steps do.
+        cost: measured cost of the model's steps.
+        section: bootstrap and grid sizes.
+        folder: receives frontier.parquet, frontier.csv, frontier.png, step_frequency.png and grid.png.
+        budgets: which budgets to evaluate.
+        seed: of the bootstrap.
+        inclusion: the policy's inclusion probabilities per budget, for the heat map.
+        on_progress: called with (phase, tasks done, tasks in all).
+        first_task_id: lowest task id to use.
+
+    Raises:
+        BadInputError: if there are no requests or the table lacks a budget.
+        RunFailedError: if too many generations fail or the folder cannot be written.
+    """
+    if not requests:
+        raise BadInputError("evaluation: no prompts to evaluate on; raise prompts.num_test or choose another split")
+    methods: Methods = {POLICY: {budget: (table[budget],) for budget in budgets}, **baselines}
+    measured = measure(pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id)
+    rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
+    files = [*write_frontier(rows, folder), plot_frontier(rows, folder / "frontier.png")]
+    part = ScheduleTable(table.num_steps, {budget: table[budget] for budget in budgets})
+    files.append(plot_step_frequency(part, folder / "step_frequency.png", inclusion))
+    examples = collect_examples(
+        pool,
+        _grid_methods(rows, methods),
+        measured.requests[: section.grid_prompts],
+        mechanism,
+        on_progress=on_progress,
+        first_task_id=first_task_id + measured.num_tasks,
+    )
+    title = f"Held-out prompts, {mechanism.id} caching, T = {table.num_steps} (red: closest to the uncached picture)"
+    files.append(write_grid(examples, folder / "grid.png", title=title))
+    return Evaluation(rows, measured.failures, measured.forwards_requested, measured.forwards_executed, tuple(files))
+
+
+def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
+    """Log the curves with step = budget and keep the files, so that comparing runs plots their frontiers.
+
+    The policy's figures are ``eval/lpips``, ``eval/psnr``, ...; a baseline's LPIPS is ``eval/<name>/lpips``;
+    ``eval/lpips_ratio`` is the policy's LPIPS over that of the best uniform schedule.
+    """
+    by_budget: dict[int, dict[str, float]] = {}
+    for row in evaluation.rows:
+        figures = by_budget.setdefault(row.budget, {})
+        if row.schedule != POLICY:
+            figures[f"eval/{row.schedule}/lpips"] = row.lpips
+            continue
+        for name in ("lpips", "psnr", "ssim", "quality", "reward", "flops_ratio", "seconds"):
+            value = getattr(row, name)
+            if value is not None:
+                figures[f"eval/{name}"] = value
+    for pair in compare(evaluation.rows):
+        if math.isfinite(pair.ratio):
+            by_budget[pair.policy.budget]["eval/lpips_ratio"] = pair.ratio
+    for budget in sorted(by_budget):
+        tracker.log_metrics(by_budget[budget], budget)
+    for file in evaluation.files:
+        tracker.log_artifact(file, "evaluation")
+
+
+def _grid_methods(rows: Sequence[FrontierRow], methods: Methods) -> Methods:
+    """The policy and, per budget, the best uniform variant, at no more budgets than fit a page."""
+    budgets = sorted(methods[POLICY])
+    columns = min(_GRID_COLUMNS, len(budgets))
+    chosen = {budgets[round(i * (len(budgets) - 1) / max(1, columns - 1))] for i in range(columns)}
+    best = {
+        pair.policy.budget: methods[pair.uniform.schedule][pair.policy.budget]
+        for pair in compare(rows)
+        if pair.policy.budget in chosen
+    }
+    policy = {budget: methods[POLICY][budget] for budget in sorted(chosen)}
+    return {POLICY: policy, "best uniform": best} if best else {POLICY: policy}

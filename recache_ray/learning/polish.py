@@ -1,0 +1,212 @@
+"""Local search per budget on the validation prompts, guided by a surrogate and by every reward already measured.
+
+Each round proposes, for every budget, the few schedules that may beat the best one most, each on a few prompts it has
+not been run on; a schedule that disappoints there is never completed (a race, the surrogate being the judge). What it
+proposes is a pure function of what it was told, so a resumed run replays finished rounds from the reward memo.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from recache_ray.learning import moves
+from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
+from recache_ray.schedules import Schedule
+from recache_ray.seeding import derive_seed
+
+Pair = tuple[int, Schedule]
+"""Number of a request, and a schedule to run on it."""
+
+# Rounds a search is spread over: fewer are cheaper to wait for on a large cluster, more let the surrogate learn.
+ROUNDS = 40
+ENUMERATE_UP_TO = 500
+MAX_CANDIDATES = 1500
+MAX_FITTED = 1000
+REFIT_EVERY = 5
+OPTIMISM = 0.3
+PEAKS = 3
+CLIMBS = 2
+JUMPS = 8
+
+
+class LocalSearch:
+    """Ask for pairs with :meth:`propose`, tell their rewards with :meth:`observe`, until nothing is proposed.
+
+    Args:
+        starts: schedules to begin from per budget, the policy's mode first; all budgets to search.
+        requests: numbers of the validation requests a schedule is judged on.
+        measured: rewards known beforehand, on validation or other requests; these cost nothing.
+        evaluations: bound on the pairs ever proposed.
+        seed: of the random moves.
+    """
+
+    def __init__(
+        self,
+        starts: Mapping[int, Sequence[Schedule]],
+        requests: Sequence[int],
+        measured: Iterable[Measurement],
+        evaluations: int,
+        seed: int,
+    ) -> None:
+        self.starts = {budget: tuple(dict.fromkeys(starts[budget])) for budget in sorted(starts)}
+        self.requests = tuple(requests)
+        self.evaluations = evaluations
+        self.spent = 0
+        self._seed = seed
+        self._round = 0
+        self._rewards: dict[Schedule, dict[int, float]] = {}
+        self._failed: set[Schedule] = set()
+        self._surrogate: RewardSurrogate | None = None
+        for measurement in measured:
+            self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
+        self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
+
+    def propose(self) -> tuple[Pair, ...]:
+        """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
+        left = self.evaluations - self.spent
+        self._round += 1
+        wanted: list[Pair] = []
+        if self._round == 1:
+            wanted = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
+        if not wanted and left > 0 and self._rewards:
+            wanted = self._promising()
+        wanted = wanted[:left]
+        self.spent += len(wanted)
+        return tuple(wanted)
+
+    def observe(self, rewards: Mapping[Pair, float | None]) -> None:
+        """Take in the rewards of the proposed pairs; None marks one that failed, and its schedule is given up."""
+        for (request, schedule), reward in rewards.items():
+            if reward is None:
+                self._failed.add(schedule)
+            else:
+                self._rewards.setdefault(schedule, {})[request] = reward
+
+    def best(self) -> dict[int, Schedule]:
+        """Per budget the schedule of best mean reward among those run on all validation requests; else the mode."""
+        return {budget: self._best(budget)[0] for budget in self.starts}
+
+    def mean_reward(self) -> float:
+        """Mean over budgets of the best schedules' mean rewards; NaN while there is none."""
+        means = [reward for _, reward in map(self._best, self.starts) if reward is not None]
+        return fmean(means) if means else float("nan")
+
+    def _best(self, budget: int) -> tuple[Schedule, float | None]:
+        means = [
+            (fmean(rewards[request] for request in self.requests), schedule)
+            for schedule, rewards in self._rewards.items()
+            if schedule.budget == budget and schedule not in self._failed and not self._open(schedule)
+        ]
+        if not means:
+            return self.starts[budget][0], None
+        reward, schedule = max(means)
+        return schedule, reward
+
+    def _open(self, schedule: Schedule) -> list[int]:
+        """The validation requests this schedule has not been run on."""
+        done = self._rewards.get(schedule, {})
+        return [request for request in self.requests if request not in done]
+
+    def _promising(self) -> list[Pair]:
+        """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""
+        generator = random.Random(derive_seed("polish", self._seed, self._round))
+        surrogate = self._fitted()
+        requests_each = max(1, len(self.requests) // 4)
+        chosen_each = max(1, self._per_round // (len(self.starts) * requests_each))
+        candidates = self._neighbourhood(self._centres(surrogate), generator)
+        hopes = self._hopes(surrogate, candidates)
+        for _ in range(CLIMBS):
+            # Climb on the surrogate: look around the most hopeful candidates too, without measuring them.
+            peaks = {budget: _highest(hopes, budget, PEAKS) for budget in self.starts}
+            around = {s for schedules in peaks.values() for peak in schedules for s in moves.relocations(peak)}
+            fresh = sorted(s for s in around if s not in hopes and self._is_candidate(s))
+            hopes |= self._hopes(surrogate, _sampled(fresh, MAX_CANDIDATES // 2, generator))
+        wanted: list[Pair] = []
+        for budget in self.starts:
+            for schedule in _highest(hopes, budget, chosen_each):
+                unmeasured = self._open(schedule)
+                generator.shuffle(unmeasured)
+                wanted.extend((request, schedule) for request in unmeasured[:requests_each])
+        generator.shuffle(wanted)
+        return wanted
+
+    def _hopes(self, surrogate: RewardSurrogate, candidates: Sequence[Schedule]) -> dict[Schedule, float]:
+        if not candidates:
+            return {}
+        mean_S, deviation_S = surrogate.predict(candidates, self.requests)
+        return dict(zip(candidates, (mean_S + OPTIMISM * deviation_S).tolist(), strict=True))
+
+    def _centres(self, surrogate: RewardSurrogate) -> dict[int, list[Schedule]]:
+        """Per budget the best schedule and those measured that the surrogate thinks best."""
+        centres = {budget: [schedule] for budget, schedule in self.best().items()}
+        for index in surrogate.fitted(self.requests).argsort(descending=True, stable=True).tolist():
+            schedule = surrogate.schedules[index]
+            near = centres[schedule.budget]
+            if len(near) < 1 + PEAKS and schedule not in near and schedule not in self._failed:
+                near.append(schedule)
+        return centres
+
+    def _neighbourhood(self, centres: Mapping[int, Sequence[Schedule]], generator: random.Random) -> list[Schedule]:
+        candidates: dict[Schedule, None] = {}
+        for budget, near in centres.items():
+            num_steps = near[0].num_steps
+            if moves.num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
+                found = list(moves.every_schedule(num_steps, budget))
+            else:
+                found = [*near, *self.starts[budget]]
+                found += [move for centre in near for move in moves.relocations(centre)]
+                found += [jump for centre in near for jump in moves.random_jumps(centre, JUMPS, generator)]
+                if budget + 1 in centres:
+                    found += moves.removals(centres[budget + 1][0])
+                if budget - 1 in centres:
+                    found += moves.additions(centres[budget - 1][0])
+            begun = [schedule for schedule in near if self._is_candidate(schedule)]
+            fresh = [schedule for schedule in dict.fromkeys(found) if self._is_candidate(schedule)]
+            candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES // len(centres), generator)))
+        return list(candidates)
+
+    def _is_candidate(self, schedule: Schedule) -> bool:
+        return schedule not in self._failed and bool(self._open(schedule))
+
+    def _fitted(self) -> RewardSurrogate:
+        """The surrogate on the most telling measurements, its variances chosen anew every few rounds."""
+        rows = self._best_rows()
+        keep = self._surrogate is not None and self._round % REFIT_EVERY
+        self._surrogate = fit_surrogate(rows, self._surrogate.variances if keep and self._surrogate else None)
+        return self._surrogate
+
+    def _best_rows(self) -> list[Measurement]:
+        """At most MAX_FITTED measurements: per budget the best ones for their request, where precision matters."""
+        per_budget = MAX_FITTED // len(self.starts)
+        chosen: list[Measurement] = []
+        for budget in self.starts:
+            rows = [
+                Measurement(schedule, request, reward)
+                for schedule, rewards in self._rewards.items()
+                if schedule.budget == budget
+                for request, reward in rewards.items()
+            ]
+            ease = _mean_by_request(rows)
+            chosen += sorted(rows, key=lambda row: row.reward - ease[row.request], reverse=True)[:per_budget]
+        return chosen
+
+
+def _highest(hopes: Mapping[Schedule, float], budget: int, num: int) -> list[Schedule]:
+    """The ``num`` most hopeful schedules of a budget; ties go to the smaller schedule."""
+    chosen = sorted((-hope, schedule) for schedule, hope in hopes.items() if schedule.budget == budget)
+    return [schedule for _, schedule in chosen[:num]]
+
+
+def _sampled(schedules: list[Schedule], num: int, generator: random.Random) -> list[Schedule]:
+    return generator.sample(schedules, num) if len(schedules) > num else schedules
+
+
+def _mean_by_request(rows: Sequence[Measurement]) -> dict[int, float]:
+    """How easy each request is: an easy one gives any schedule a high reward."""
+    rewards: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        rewards[row.request].append(row.reward)
+    return {request: fmean(values) for request, values in rewards.items()}

@@ -1,0 +1,80 @@
+"""From the learned policy to the schedule table: where the local search starts, and how its outcome is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import torch
+
+from recache_ray.learning.memo import RewardMemo
+from recache_ray.learning.moves import evenly_spaced
+from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.surrogate import Measurement
+from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.schedules import Schedule, ScheduleTable
+from recache_ray.seeding import derive_seed
+from recache_ray.types import GenerationRequest
+
+POLICY_SAMPLES = 32
+
+
+def start_search(
+    policy: BudgetPolicy,
+    memo: RewardMemo,
+    version: int,
+    validation: Sequence[GenerationRequest],
+    training: Sequence[GenerationRequest],
+    *,
+    evaluations: int,
+    seed: int,
+) -> LocalSearch:
+    """A search from the policy's modes, samples and evenly spaced schedules, knowing the memo as of ``version``."""
+    with torch.no_grad():
+        batch = policy.distributions()
+        starts = {}
+        for budget, mode in zip(batch.budgets, batch.modes(), strict=True):
+            generator = torch.Generator().manual_seed(derive_seed("starts", seed, budget))
+            sampled = batch.at(budget).sample(POLICY_SAMPLES, generator)
+            starts[budget] = (mode, evenly_spaced(policy.num_steps, budget), *sampled)
+    requests = list(dict.fromkeys((*validation, *training)))
+    measured = [
+        Measurement(schedule, number, breakdown.reward)
+        for number, request in enumerate(requests)
+        for schedule, breakdown in memo.known(request, version).items()
+    ]
+    return LocalSearch(starts, range(len(validation)), measured, evaluations, seed)
+
+
+def validation_metrics(
+    memo: RewardMemo, validation: Sequence[GenerationRequest], schedules: Mapping[int, Schedule]
+) -> dict[int, dict[str, float]]:
+    """Mean reward and metrics of each budget's schedule over the validation requests it was measured on."""
+    rows = {}
+    for budget, schedule in schedules.items():
+        found = [b for request in validation if (b := memo.get(request, schedule)) is not None]
+        if found:
+            names = sorted(found[0].metrics)
+            rows[budget] = {
+                "reward": fmean(breakdown.reward for breakdown in found),
+                **{name: fmean(breakdown.metrics[name] for breakdown in found) for name in names},
+                "num_samples": float(len(found)),
+            }
+    return rows
+
+
+def schedule_table(
+    policy: BudgetPolicy,
+    memo: RewardMemo,
+    validation: Sequence[GenerationRequest],
+    schedules: Mapping[int, Schedule],
+    seed: int,
+) -> ScheduleTable:
+    """The table of the chosen schedules; the caller adds model and further provenance."""
+    return ScheduleTable(
+        num_steps=policy.num_steps,
+        schedules=dict(schedules),
+        mechanism={"id": memo.mechanism.id, "kind": memo.mechanism.kind, "order": memo.mechanism.order},
+        metrics=validation_metrics(memo, validation, schedules),
+        provenance={"seed": seed, "evaluations": len(memo)},
+    )

@@ -1,0 +1,1 @@
+"""Numbers that compare images, without a sign convention: LPIPS, PSNR, SSIM."""

@@ -1,0 +1,1 @@
+"""The store of uncached generations that rollouts are compared with."""

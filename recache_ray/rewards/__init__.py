@@ -1,0 +1,1 @@
+"""Rewards: signed numbers made from metrics; higher is better."""

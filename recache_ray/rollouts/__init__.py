@@ -1,0 +1,1 @@
+"""Running tasks: one worker around one diffusion model, and pools of them."""

@@ -1,0 +1,159 @@
+"""The product of a training: one schedule for every budget, with its metrics and where it came from, as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recache_ray.errors import BadInputError, RunFailedError
+from recache_ray.schedules.budget import parse_budget
+from recache_ray.schedules.schedule import Schedule
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ScheduleTable(Mapping[int, Schedule]):
+    """Budget k to :class:`Schedule`, loadable in a serving process without torch.
+
+    Attributes:
+        num_steps: T, the same for every schedule.
+        schedules: budget to schedule; ``schedules[k].budget == k``.
+        model: id, revision, pipeline_class, scheduler, scheduler_hash, guidance, forwards_per_step, height, width,
+            frames, dtype.
+        mechanism: id, order, cut, library version.
+        metrics: budget to named figures, for example ``{10: {"lpips": 0.031, "num_samples": 16}}``.
+        provenance: run id, seed, versions, policy hash, date.
+
+    Raises:
+        BadInputError: if a schedule does not fit its budget or T.
+    """
+
+    num_steps: int
+    schedules: Mapping[int, Schedule]
+    model: Mapping[str, Any] = field(default_factory=dict)
+    mechanism: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for budget, schedule in self.schedules.items():
+            if schedule.num_steps != self.num_steps or schedule.budget != budget:
+                raise BadInputError(
+                    f"schedule table: budget {budget} of T = {self.num_steps} holds a schedule with "
+                    f"{schedule.budget} computed steps of T = {schedule.num_steps}"
+                )
+
+    def __getitem__(self, budget: int) -> Schedule:
+        if budget not in self.schedules:
+            raise BadInputError(f"budget = {budget}: not in this table; it has {_ranges(self.budgets)}")
+        return self.schedules[budget]
+
+    def get(self, budget: int, default: Any = None) -> Any:
+        """The schedule of a budget, or ``default``: a mapping's own ``get`` expects a KeyError."""
+        return self.schedules.get(budget, default)
+
+    def __contains__(self, budget: object) -> bool:
+        return budget in self.schedules
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.budgets)
+
+    def __len__(self) -> int:
+        return len(self.schedules)
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The budgets in the table, ascending."""
+        return tuple(sorted(self.schedules))
+
+    def schedule(self, budget: int | str) -> Schedule:
+        """The schedule of a budget in any form :func:`parse_budget` takes."""
+        return self[parse_budget(budget, self.num_steps)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``schedules.json``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": dict(self.model),
+            "num_steps": self.num_steps,
+            "mechanism": dict(self.mechanism),
+            "schedules": {str(budget): list(self.schedules[budget].compute_steps) for budget in self.budgets},
+            "metrics": {str(budget): dict(self.metrics[budget]) for budget in sorted(self.metrics)},
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, source: str = "schedule table") -> ScheduleTable:
+        """Rebuild from the document of :meth:`to_json`; unknown schema versions are refused."""
+        version = document.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BadInputError(
+                f"{source}: schema_version = {version!r}, this release reads {SCHEMA_VERSION}; "
+                "write it again with the release that trained it, or update recache_ray"
+            )
+        try:
+            num_steps = int(document["num_steps"])
+            rows = {
+                int(budget): Schedule(num_steps, tuple(int(step) for step in steps))
+                for budget, steps in document["schedules"].items()
+            }
+            metrics = {int(budget): dict(values) for budget, values in document.get("metrics", {}).items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInputError(f"{source}: not a schedule table ({error!r}); train or export it again") from error
+        return cls(
+            num_steps=num_steps,
+            schedules=rows,
+            model=document.get("model", {}),
+            mechanism=document.get("mechanism", {}),
+            metrics=metrics,
+            provenance=document.get("provenance", {}),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON file atomically.
+
+        Raises:
+            RunFailedError: if the disk is full or refuses the write; a file already there stays as it was.
+        """
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("w", encoding="utf-8") as stream:
+                stream.write(json.dumps(self.to_json(), indent=2) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(target)
+        except OSError as error:
+            raise RunFailedError(
+                f"{path}: cannot write the schedule table ({error.strerror or error}); free space or allow writing"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ScheduleTable:
+        """Read a file written by :meth:`save`.
+
+        Raises:
+            BadInputError: if the file is missing, not JSON or not a schedule table.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInputError(
+                f"{path}: cannot read a schedule table ({error}); give the schedules.json of a run"
+            ) from error
+        if not isinstance(document, dict):
+            raise BadInputError(f"{path}: not a schedule table; give the schedules.json of a run")
+        return cls.from_json(document, source=str(path))
+
+
+def _ranges(budgets: tuple[int, ...]) -> str:
+    if budgets and budgets == tuple(range(budgets[0], budgets[-1] + 1)) and len(budgets) > 2:
+        return f"{budgets[0]}..{budgets[-1]}"
+    return ", ".join(map(str, budgets)) or "none"

@@ -1,0 +1,1 @@
+"""Where parameters, metrics and artifacts of a run go."""

@@ -1,0 +1,36 @@
+"""Every name of a mechanism, and every wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from recache_ray.caching.registry import build_mechanism, parse_mechanism
+from recache_ray.errors import BadInputError
+from recache_ray.types import MechanismSpec
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [("reuse", "reuse"), ("taylor", "taylor1"), ("Taylor2", "taylor2"), ("newton", "newton1"), ("newton3", "newton3")],
+)
+def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
+    spec = parse_mechanism(name)
+    assert build_mechanism(spec).id == spec.id == identity
+    assert parse_mechanism(spec) is spec
+
+
+@pytest.mark.parametrize("name", ["", "tailor", "reuse1", "2", "taylor-1", "taylor 1", 3])
+def test_unknown_names_are_refused_with_the_known_ones(name: object) -> None:
+    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton"):
+        parse_mechanism(name)  # type: ignore[arg-type]
+
+
+def test_a_near_miss_gets_a_suggestion() -> None:
+    with pytest.raises(BadInputError, match="did you mean taylor"):
+        build_mechanism(MechanismSpec("tailor", 1))
+
+
+@pytest.mark.parametrize("order", [-1, 5])
+def test_orders_out_of_range_are_refused(order: int) -> None:
+    with pytest.raises(BadInputError, match=r"mechanism\.order = .*between 0 and 4"):
+        build_mechanism(MechanismSpec("taylor", order))

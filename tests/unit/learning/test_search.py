@@ -1,0 +1,92 @@
+"""Moves and surrogate of the local search."""
+
+import random
+
+import pytest
+import torch
+
+from recache_ray.learning import moves
+from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.surrogate import Measurement, fit_surrogate
+from recache_ray.schedules import Schedule
+from recache_ray.testing.synthetic_rewards import SegmentReward
+from recache_ray.types import GenerationRequest, Prompt
+
+REWARD = SegmentReward(12)
+
+
+def reward(request, schedule):
+    return REWARD(GenerationRequest(Prompt(request, ""), 0), schedule).reward
+
+
+def test_enumeration_counts_match():
+    schedules = list(moves.every_schedule(8, 4))
+    assert len(schedules) == len(set(schedules)) == moves.num_schedules(8, 4) == 35
+
+
+def test_moves_keep_or_change_the_budget_as_they_say():
+    schedule = Schedule(9, (0, 1, 4, 8))
+    near = list(moves.relocations(schedule))
+    assert Schedule(9, (0, 2, 4, 8)) in near and Schedule(9, (0, 1, 4, 6)) in near
+    assert all(s.budget == 4 and len(set(s.compute_steps) & {0, 1, 4, 8}) == 3 for s in near)
+    assert {s.budget for s in moves.random_jumps(schedule, 20, random.Random(0))} == {4}
+    assert {s.budget for s in moves.additions(schedule)} == {5}
+    assert len(list(moves.removals(schedule))) == 3
+    assert moves.evenly_spaced(10, 4) == Schedule(10, (0, 2, 5, 7))
+    assert list(moves.random_jumps(Schedule.full(5), 3, random.Random(0))) == []
+
+
+def test_surrogate_ranks_unseen_schedules_across_budgets_and_knows_what_it_measured():
+    generator = random.Random(0)
+    schedules = {k: list(moves.every_schedule(12, k)) for k in (4, 5, 6)}
+    chosen = [schedule for k in (4, 6) for schedule in generator.sample(schedules[k], 60)]
+    train = [Measurement(schedule, request, reward(request, schedule)) for schedule in chosen for request in (0, 1)]
+    train += [Measurement(s, 0, reward(0, s)) for s in generator.sample(schedules[5], 10)]
+    surrogate = fit_surrogate(train)
+    unseen = [s for s in schedules[5] if s not in {m.schedule for m in train}]
+    predicted, deviation = surrogate.predict(unseen, (0, 1))
+    actual = torch.tensor([reward(0, s) for s in unseen])
+    ranks = torch.stack([predicted.argsort().argsort().double(), actual.argsort().argsort().double()])
+    assert torch.corrcoef(ranks)[0, 1] > 0.7
+    _, known = surrogate.predict([train[0].schedule], (0, 1))
+    assert float(known) < float(deviation.mean()) / 2
+
+
+def test_search_is_a_pure_function_of_what_it_is_told():
+    def trace(replayed):
+        starts = {k: [moves.evenly_spaced(12, k)] for k in (3, 5)}
+        search, proposals = LocalSearch(starts, range(3), [], evaluations=60, seed=1), []
+        while pairs := search.propose():
+            proposals.append(pairs)
+            order = reversed(pairs) if replayed else pairs
+            search.observe({pair: reward(*pair) for pair in order})
+        return proposals, search.best(), search.spent
+
+    proposals, best, spent = trace(replayed=False)
+    assert (proposals, best, spent) == trace(replayed=True)
+    flat = [pair for pairs in proposals for pair in pairs]
+    assert len(flat) == len(set(flat)) == spent <= 60
+    for budget, schedule in best.items():
+        assert REWARD.cost(schedule) <= REWARD.cost(moves.evenly_spaced(12, budget))
+
+
+def test_failed_schedules_are_given_up():
+    starts = {3: [moves.evenly_spaced(12, 3)]}
+    search = LocalSearch(starts, range(2), [], evaluations=60, seed=0)
+    poisoned = {s for s in moves.every_schedule(12, 3) if s.computes(5)}
+    tried = []
+    while pairs := search.propose():
+        tried += [schedule for _, schedule in pairs if schedule in poisoned]
+        search.observe({(p, s): None if s in poisoned else reward(p, s) for p, s in pairs})
+    assert len(tried) == len(set(tried))
+    assert search.best()[3] not in poisoned
+
+
+def test_rewards_in_any_unit_are_searched_alike():
+    def best(transform):
+        search = LocalSearch({4: [moves.evenly_spaced(12, 4)]}, (0,), [], evaluations=60, seed=0)
+        while pairs := search.propose():
+            search.observe({pair: transform(reward(*pair)) for pair in pairs})
+        return search.best()
+
+    assert best(lambda r: r) == best(lambda r: 1000.0 * r - 7.0) == pytest.approx(best(lambda r: r))
