@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from recache_ray.baselines.offline import OFFLINE
-from recache_ray.build.evaluation import check_evaluation, run_evaluation
+from recache_ray.build.calibration import calibration_for
+from recache_ray.build.evaluation import baseline_methods, check_evaluation, run_evaluation
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config, load_config
@@ -25,9 +27,13 @@ from recache_ray.references.store import ReferenceStore
 from recache_ray.rollouts.inline import InlinePool
 from recache_ray.rollouts.worker import RolloutWorker
 from recache_ray.schedules import ScheduleTable
+from recache_ray.testing.scripted_pool import ScriptedPool
+from recache_ray.testing.scripted_scores import gap_score
 from recache_ray.testing.tiny_flux import tiny_adapter
 from recache_ray.testing.tiny_worker import NUM_STEPS, DifferenceScorer
-from recache_ray.types import CalibrationTask, PolicySnapshot, RewardBreakdown, RolloutTask, Task
+from recache_ray.types import CalibrationTask, MechanismSpec, PolicySnapshot, RewardBreakdown, RolloutTask, Task
+
+SPEC = MechanismSpec("taylor", 1)
 
 
 class PixelScorer(DifferenceScorer):
@@ -56,13 +62,12 @@ class RecordingPool(InlinePool):
         super().submit(task, snapshot)
 
 
-def make_config(folder: Path, *baselines: str, mechanism: str = "taylor", **evaluation: Any) -> Config:
+def make_config(folder: Path, *baselines: str, **evaluation: Any) -> Config:
     return load_config(
         {
             "run": {"dir": str(folder / "run")},
             "references": {"dir": str(folder / "references")},
             "model": {"num_steps": NUM_STEPS},
-            "mechanism": {"kind": mechanism},
             "prompts": {"num_train": 3, "num_validation": 1, "num_test": 2},
             "learning": {"budgets": "3..4"},
             "evaluation": {
@@ -73,7 +78,7 @@ def make_config(folder: Path, *baselines: str, mechanism: str = "taylor", **eval
     )  # fmt: skip
 
 
-def run(folder: Path, config: Config, on_progress: OnProgress = lambda record: None) -> tuple[Evaluation, list[Task]]:
+def run(config: Config, on_progress: OnProgress) -> tuple[Evaluation, list[Task]]:
     torch.set_num_threads(1)
     adapter = tiny_adapter(NUM_STEPS)
     store = ReferenceStore.open(config.references.dir, adapter.identity())
@@ -86,7 +91,7 @@ def run(folder: Path, config: Config, on_progress: OnProgress = lambda record: N
 def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_held_out_ones(tmp_path: Path) -> None:
     config = make_config(tmp_path, "uniform", *OFFLINE)
     seen: list[Progress | str] = []
-    result, tasks = run(tmp_path, config, seen.append)
+    result, tasks = run(config, seen.append)
     rows = {(row.schedule, row.budget): row for row in result.rows}
     for name in ("policy", "uniform", *OFFLINE):
         for budget in (4,) if name == "cache_dit" else (3, 4):
@@ -108,22 +113,26 @@ def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_hel
     assert cost["generations"] == sum(len(task.schedules) for task in edges)
     assert 0 < cost["forwards_executed"] < cost["forwards_requested"]
 
-    again, tasks = run(tmp_path, config)
-    assert not any(isinstance(task, CalibrationTask) or getattr(task, "request", None) in train for task in tasks)
-    assert [(row.schedule, row.budget, row.lpips) for row in again.rows] == [
-        (row.schedule, row.budget, row.lpips) for row in result.rows
-    ]
-
+    unused = ScriptedPool(gap_score)
+    stored = calibration_for(config, unused, asdict(tiny_adapter(NUM_STEPS).spec), SPEC, OFFLINE, seen.append)
+    assert not unused.tasks
+    compared = {schedule for task in measured if task.request not in train for schedule in task.schedules}
+    for by_budget in baseline_methods(config, (3, 4), stored).values():
+        assert {schedule for group in by_budget.values() for schedule in group} <= compared
     with pytest.raises(
         BadInputError, match=r"residuals\.json: was calibrated with mechanism = taylor1, .* needs reuse"
     ):
-        run(tmp_path, make_config(tmp_path, "dpcache_exact", mechanism="reuse"))
+        calibration_for(
+            config, unused, asdict(tiny_adapter(NUM_STEPS).spec), MechanismSpec("reuse"), ["dpcache"], seen.append
+        )
 
 
 def test_baselines_without_calibration_need_no_train_prompt(tmp_path: Path) -> None:
-    _, tasks = run(tmp_path, make_config(tmp_path, "uniform", "cache_dit"))
-    assert not any(isinstance(task, CalibrationTask) for task in tasks)
-    assert not (tmp_path / "run" / "calibration").exists()
+    unused = ScriptedPool(gap_score)
+    config = make_config(tmp_path, "uniform", "cache_dit", "random")
+    calibration_for(config, unused, {}, SPEC, config.evaluation.baselines, print)
+    assert not unused.tasks and not (tmp_path / "run").exists()
+    assert set(baseline_methods(config, (3, 4))["cache_dit"]) == {4}
 
 
 @pytest.mark.parametrize(
