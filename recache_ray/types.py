@@ -121,6 +121,38 @@ class ModelReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationTask:
+    """Measure the block stack's residuals over one uncached generation, for baselines that are calibrated."""
+
+    task_id: int
+    request: GenerationRequest
+    mechanism: MechanismSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """A finished :class:`CalibrationTask`, see :mod:`recache_ray.caching.residual_errors`.
+
+    Attributes:
+        magnitude_ratios: [T].
+        reuse_errors: [T, T] as little-endian float32, row by row.
+        forecast_errors: [T, T, T] of the task's mechanism, likewise.
+        forwards: transformer forwards the generation took.
+        seconds: time in the worker.
+    """
+
+    task_id: int
+    request: GenerationRequest
+    num_steps: int
+    magnitude_ratios: tuple[float, ...]
+    reuse_errors: bytes
+    forecast_errors: bytes
+    forwards: int
+    seconds: float
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutTask:
     """M cached generations of one request, each scored against the stored reference.
 
@@ -211,5 +243,5 @@ class UpdateStats:
     metrics: Mapping[str, float]
 
 
-Task = RolloutTask | ReferenceTask | ProbeTask
-TaskResult = RolloutGroup | ReferenceReport | ModelReport | RolloutFailure
+Task = RolloutTask | ReferenceTask | ProbeTask | CalibrationTask
+TaskResult = RolloutGroup | ReferenceReport | ModelReport | CalibrationReport | RolloutFailure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
+from recache_ray.baselines.check_budget import check_budget
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
@@ -18,8 +19,7 @@ def random_schedules(num_steps: int, budget: int, *, count: int, seed: int) -> t
     Raises:
         BadInputError: if ``budget`` is outside 1..T or ``count`` is below 1.
     """
-    if not 1 <= budget <= num_steps:
-        raise BadInputError(f"budget = {budget}: must be between 1 and num_steps = {num_steps}")
+    check_budget(num_steps, budget)
     if count < 1:
         raise BadInputError(f"count = {count}: must be at least 1")
     generator = Random(derive_seed("baseline", "random", num_steps, budget, seed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+from recache_ray.baselines.offline import OFFLINE, Calibration, offline_schedule
 from recache_ray.baselines.random import random_schedules
 from recache_ray.baselines.uniform import uniform, uniform_ends, uniform_warm
 from recache_ray.errors import BadInputError
@@ -17,7 +18,7 @@ _FIXED: dict[str, Callable[[int, int], Schedule]] = {
 }
 
 BASELINES: tuple[str, ...] = (*_FIXED, "random")
-"""The names :func:`baseline_schedules` knows."""
+"""The names :func:`baseline_schedules` knows that need no calibration; those of ``OFFLINE`` come on top."""
 
 
 def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baselines") -> tuple[str, ...]:
@@ -27,23 +28,33 @@ def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baseline
         BadInputError: for an unknown name, with the nearest known one.
     """
     chosen = tuple(dict.fromkeys(names))
+    known = (*BASELINES, *OFFLINE)
     for name in chosen:
-        if name not in BASELINES:
-            close = difflib.get_close_matches(name, BASELINES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(BASELINES)}"
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
             raise BadInputError(f"{setting}: unknown baseline {name!r}; {hint}")
     return chosen
 
 
 def baseline_schedules(
-    name: str, num_steps: int, budget: int, *, seed: int = 0, random_count: int = 4
+    name: str,
+    num_steps: int,
+    budget: int,
+    *,
+    seed: int = 0,
+    random_count: int = 4,
+    calibration: Calibration | None = None,
 ) -> tuple[Schedule, ...]:
     """The schedules a baseline runs at one budget: one for a fixed rule, several to average over for ``random``.
 
     Raises:
-        BadInputError: if the name is unknown or ``budget`` is outside 1..T.
+        BadInputError: if the name is unknown, ``budget`` is outside 1..T or not one it reaches, or it needs a
+            ``calibration`` and none of this T is given.
     """
     check_baselines((name,), setting="baseline")
     if name == "random":
         return random_schedules(num_steps, budget, count=random_count, seed=seed)
+    if name in OFFLINE:
+        return (offline_schedule(name, num_steps, budget, calibration),)
     return (_FIXED[name](num_steps, budget),)

@@ -6,7 +6,7 @@ the warm variants are much stronger at low budgets. A comparison says which one 
 
 from __future__ import annotations
 
-from recache_ray.errors import BadInputError
+from recache_ray.baselines.check_budget import check_budget
 from recache_ray.schedules import Schedule
 
 WARM_STEPS = 3
@@ -21,7 +21,7 @@ def uniform(num_steps: int, budget: int) -> Schedule:
     Raises:
         BadInputError: if ``budget`` is outside 1..T.
     """
-    _check(num_steps, budget)
+    check_budget(num_steps, budget)
     return Schedule(num_steps, _spread(0, num_steps, budget))
 
 
@@ -36,7 +36,7 @@ def uniform_warm(num_steps: int, budget: int) -> Schedule:
     Raises:
         BadInputError: if ``budget`` is outside 1..T.
     """
-    _check(num_steps, budget)
+    check_budget(num_steps, budget)
     warm = min(WARM_STEPS, budget)
     spread = _spread(warm - 1, num_steps, budget - warm + 1)
     return Schedule(num_steps, (*range(warm - 1), *spread))
@@ -53,7 +53,7 @@ def uniform_ends(num_steps: int, budget: int) -> Schedule:
     Raises:
         BadInputError: if ``budget`` is outside 1..T.
     """
-    _check(num_steps, budget)
+    check_budget(num_steps, budget)
     if budget <= WARM_STEPS + 1:
         first = range(max(1, budget - 1))
         return Schedule.from_steps(num_steps, (*first, num_steps - 1) if budget > 1 else first)
@@ -66,8 +66,3 @@ def uniform_ends(num_steps: int, budget: int) -> Schedule:
 def _spread(start: int, stop: int, count: int) -> tuple[int, ...]:
     """``count`` steps from ``start``, with equal gaps between them and up to ``stop``, which is left out."""
     return tuple(start + round(i * (stop - start) / count) for i in range(count))
-
-
-def _check(num_steps: int, budget: int) -> None:
-    if not 1 <= budget <= num_steps:
-        raise BadInputError(f"budget = {budget}: must be between 1 and num_steps = {num_steps}")

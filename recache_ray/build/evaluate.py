@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Event
 
-from recache_ray.build.evaluation import run_evaluation
+from recache_ray.build.evaluation import check_evaluation, run_evaluation
 from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
@@ -52,6 +52,7 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
     Raises:
         BadInputError, RunFailedError: as :func:`run_evaluation`.
     """
+    check_evaluation(config)
     table, policy = load_trained(config)
     requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
     with open_pool(config, on_progress) as pool:

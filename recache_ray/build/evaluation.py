@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recache_ray.baselines.offline import Calibration, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
@@ -21,6 +23,19 @@ def mechanism_spec(config: Config) -> MechanismSpec:
     return MechanismSpec(config.mechanism.kind, config.mechanism.order)
 
 
+def check_evaluation(config: Config) -> tuple[str, ...]:
+    """The configured baselines by name, checked before a run spends hours on what they are compared with.
+
+    Raises:
+        BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated.
+    """
+    names = check_baselines(config.evaluation.baselines)
+    for name in names:
+        reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
+    check_calibration(config, names)
+    return names
+
+
 def run_evaluation(
     config: Config,
     pool: RolloutPool,
@@ -32,13 +47,16 @@ def run_evaluation(
     """Evaluate on the configured split, whose references must be stored, and write ``run.dir/evaluation``.
 
     Raises:
-        BadInputError: if a baseline is unknown or the table lacks a budget.
+        BadInputError: as :func:`check_evaluation`, or if the table lacks a budget, or a stored calibration is of
+            another model, T or mechanism.
         RunFailedError: if too many generations fail.
     """
     split: Split = config.evaluation.split  # type: ignore[assignment]
     requests = requests_of(prompt_set(config).split(split))
     budgets = config.evaluation_budgets
+    names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
+    calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)
     clock: dict[str, PhaseClock] = {}
 
     def progress(phase: str, done: int, total: int) -> None:
@@ -47,7 +65,7 @@ def run_evaluation(
     return evaluate(
         pool,
         table,
-        baseline_methods(config, budgets),
+        baseline_methods(config, budgets, calibration),
         requests,
         mechanism_spec(config),
         step_cost(report),
@@ -60,8 +78,10 @@ def run_evaluation(
     )
 
 
-def baseline_methods(config: Config, budgets: tuple[int, ...]) -> dict[str, dict[int, tuple[Schedule, ...]]]:
-    """Name to budget to schedules, for every configured baseline."""
+def baseline_methods(
+    config: Config, budgets: tuple[int, ...], calibration: Calibration | None = None
+) -> dict[str, dict[int, tuple[Schedule, ...]]]:
+    """Name to budget to schedules, for every configured baseline and each of the budgets it reaches."""
     return {
         name: {
             budget: tuple(
@@ -71,9 +91,10 @@ def baseline_methods(config: Config, budgets: tuple[int, ...]) -> dict[str, dict
                     budget,
                     seed=config.run.seed,
                     random_count=config.evaluation.random_schedules,
+                    calibration=calibration,
                 )
             )
-            for budget in budgets
+            for budget in reached_budgets(name, config.model.num_steps, budgets)
         }
         for name in check_baselines(config.evaluation.baselines)
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from recache_ray.build.evaluation import mechanism_spec, run_evaluation
+from recache_ray.build.evaluation import check_evaluation, mechanism_spec, run_evaluation
 from recache_ray.build.probe import probe_model
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
@@ -65,6 +65,7 @@ class TrainingJob:
             RunFailedError: if workers are lost for good, too many rollouts fail or the disk is full.
         """
         folder = Path(self.config.run.dir)
+        check_evaluation(self.config)
         try:
             with claim_run_folder(self.config, report):
                 return self._run(folder, report, stop)

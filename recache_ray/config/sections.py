@@ -154,6 +154,8 @@ class EvaluationConfig:
     split: str = knob("test", "prompts to evaluate on", choices=("train", "validation", "test"))
     random_schedules: int = knob(2, "schedules averaged for the random baseline", ge=1)
     bootstrap_samples: int = knob(1000, "resamplings of prompts behind the confidence intervals", ge=100)
+    calibration_prompts: int = knob(4, "train prompts that calibrated baselines are measured on", ge=1)
+    lemica_max_gap: int = knob(8, "longest jump between computed steps of lemica; each costs a generation", ge=2)
     grid_prompts: int = knob(4, "prompts shown in the image grid", ge=1, le=16)
 
 

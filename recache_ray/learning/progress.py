@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from recache_ray.schedules import ScheduleTable
 from recache_ray.types import RolloutGroup
 
-Phase: TypeAlias = Literal["references", "learn", "polish", "evaluate"]
+Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)

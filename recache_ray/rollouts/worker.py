@@ -21,10 +21,12 @@ from recache_ray.references.encoding import encode_png
 from recache_ray.references.reference import Reference
 from recache_ray.references.store import MissingReferenceError, ReferenceStore
 from recache_ray.rewards.scorer import Scorer
+from recache_ray.rollouts.calibration import calibrate
 from recache_ray.rollouts.reference_cache import ReferenceCache
 from recache_ray.rollouts.sampling import ScheduleSampler
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    CalibrationTask,
     GenerationRequest,
     ModelReport,
     PolicySnapshot,
@@ -89,6 +91,8 @@ class RolloutWorker:
                     return self._roll_out(task, snapshot)
                 case ProbeTask():
                     return self._probe(task)
+                case CalibrationTask():
+                    return calibrate(self._adapter, self._reference(task.request).embeddings, task, self._name)
         except NonFiniteGenerationError as error:
             return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
 

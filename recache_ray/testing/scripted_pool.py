@@ -16,6 +16,7 @@ from recache_ray.types import (
     Rollout,
     RolloutFailure,
     RolloutGroup,
+    RolloutTask,
     Task,
     TaskResult,
 )
@@ -79,6 +80,7 @@ class ScriptedPool:
             return ModelReport(
                 task.task_id, {"id": "scripted"}, 1.0, 0.01, computed_s=1.0, cached_s=0.01, worker="scripted"
             )
+        assert isinstance(task, RolloutTask)
         draw = self._draw if task.return_images else None
         rollouts = tuple(
             Rollout(

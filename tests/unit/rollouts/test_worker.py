@@ -20,6 +20,8 @@ from recache_ray.schedules import Schedule
 from recache_ray.testing.tiny_flux import tiny_adapter
 from recache_ray.testing.tiny_worker import NUM_STEPS, DifferenceScorer
 from recache_ray.types import (
+    CalibrationReport,
+    CalibrationTask,
     GenerationRequest,
     MechanismSpec,
     ModelReport,
@@ -229,3 +231,28 @@ def test_a_probe_tells_the_model_and_its_costs(rig: Rig) -> None:
     assert report.model["num_steps"] == NUM_STEPS
     assert report.computed_flops > report.cached_flops > 0
     assert report.computed_s > 0
+
+
+def test_a_calibration_measures_one_uncached_generation(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = rig.worker.run(CalibrationTask(4, REQUEST, TAYLOR))
+    assert isinstance(report, CalibrationReport)
+    assert (report.task_id, report.request, report.worker) == (4, REQUEST, "w0")
+    assert report.num_steps == report.forwards == len(report.magnitude_ratios) == NUM_STEPS
+    reuse = np.frombuffer(report.reuse_errors, "<f4").reshape(NUM_STEPS, NUM_STEPS)
+    forecast = np.frombuffer(report.forecast_errors, "<f4").reshape((NUM_STEPS,) * 3)
+    assert (reuse[np.triu_indices(NUM_STEPS, 1)] > 0).all() and forecast[2, 4, 7] > 0
+    assert without_time(rig.worker.run(CalibrationTask(4, REQUEST, TAYLOR))) == without_time(report)
+    other = rig.worker.run(CalibrationTask(4, REQUEST, MechanismSpec("reuse")))
+    assert isinstance(other, CalibrationReport)
+    assert other.reuse_errors == report.reuse_errors and other.forecast_errors != report.forecast_errors
+    monkeypatch.setattr("recache_ray.rollouts.calibration.MAX_STEPS", NUM_STEPS - 1)
+    with pytest.raises(BadInputError, match="leave them out"):
+        rig.worker.run(CalibrationTask(4, REQUEST, TAYLOR))
+
+
+def test_residuals_that_vanish_are_a_failure(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = tuple(torch.zeros(1, 2, 3) for _ in range(NUM_STEPS))
+    monkeypatch.setattr("recache_ray.caching.recorder.ResidualRecorder.residuals", lambda *_: nothing)
+    failure = rig.worker.run(CalibrationTask(4, REQUEST, TAYLOR))
+    assert isinstance(failure, RolloutFailure)
+    assert not failure.retryable and REQUEST.prompt.text in failure.reason

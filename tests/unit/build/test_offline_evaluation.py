@@ -1,0 +1,151 @@
+"""Calibrated baselines from configuration to frontier, on a tiny real pipeline in this process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from recache_ray.baselines.offline import OFFLINE
+from recache_ray.build.calibration import calibration_for
+from recache_ray.build.evaluation import baseline_methods, check_evaluation, run_evaluation
+from recache_ray.build.progress import OnProgress
+from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.config.root import Config, load_config
+from recache_ray.errors import BadInputError
+from recache_ray.evaluation.evaluate import Evaluation
+from recache_ray.learning.progress import Progress
+from recache_ray.metrics.pixel import psnr
+from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.references.store import ReferenceStore
+from recache_ray.rollouts.inline import InlinePool
+from recache_ray.rollouts.worker import RolloutWorker
+from recache_ray.schedules import ScheduleTable
+from recache_ray.testing.scripted_pool import ScriptedPool
+from recache_ray.testing.scripted_scores import gap_score
+from recache_ray.testing.tiny_flux import tiny_adapter
+from recache_ray.testing.tiny_worker import NUM_STEPS, DifferenceScorer
+from recache_ray.types import CalibrationTask, MechanismSpec, PolicySnapshot, RewardBreakdown, RolloutTask, Task
+
+SPEC = MechanismSpec("taylor", 1)
+
+
+class PixelScorer(DifferenceScorer):
+    """With a PSNR that depends on the picture."""
+
+    def score(
+        self, images: NDArray[np.uint8], reference_image: NDArray[np.uint8], all_metrics: bool = False
+    ) -> list[RewardBreakdown]:
+        rows = super().score(images, reference_image, all_metrics)
+        figures = psnr(images, reference_image)
+        return [
+            RewardBreakdown(row.reward, {**row.metrics, "psnr": figure})
+            for row, figure in zip(rows, figures, strict=True)
+        ]
+
+
+class RecordingPool(InlinePool):
+    """Keeps what was submitted."""
+
+    def __init__(self, worker: RolloutWorker) -> None:
+        super().__init__(worker)
+        self.tasks: list[Task] = []
+
+    def submit(self, task: Task, snapshot: PolicySnapshot | None = None) -> None:
+        self.tasks.append(task)
+        super().submit(task, snapshot)
+
+
+def make_config(folder: Path, *baselines: str, **evaluation: Any) -> Config:
+    return load_config(
+        {
+            "run": {"dir": str(folder / "run")},
+            "references": {"dir": str(folder / "references")},
+            "model": {"num_steps": NUM_STEPS},
+            "prompts": {"num_train": 3, "num_validation": 1, "num_test": 2},
+            "learning": {"budgets": "3..4"},
+            "evaluation": {
+                "baselines": list(baselines), "calibration_prompts": 2, "lemica_max_gap": 4,
+                "bootstrap_samples": 100, "grid_prompts": 1, **evaluation,
+            },
+        }
+    )  # fmt: skip
+
+
+def run(config: Config, on_progress: OnProgress) -> tuple[Evaluation, list[Task]]:
+    torch.set_num_threads(1)
+    adapter = tiny_adapter(NUM_STEPS)
+    store = ReferenceStore.open(config.references.dir, adapter.identity())
+    pool = RecordingPool(RolloutWorker(adapter, store, PixelScorer(), 32, "w0"))
+    policy = BudgetPolicy(NUM_STEPS, [3, 4])
+    table = ScheduleTable(NUM_STEPS, {k: policy.distribution(k).mode() for k in (3, 4)})
+    return run_evaluation(config, pool, table, policy, on_progress), pool.tasks
+
+
+def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_held_out_ones(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "uniform", *OFFLINE)
+    seen: list[Progress | str] = []
+    result, tasks = run(config, seen.append)
+    rows = {(row.schedule, row.budget): row for row in result.rows}
+    for name in ("policy", "uniform", *OFFLINE):
+        for budget in (4,) if name == "cache_dit" else (3, 4):
+            assert rows[name, budget].computed_steps_mean == budget and rows[name, budget].computed_steps_std == 0
+    assert ("cache_dit", 3) not in rows
+    train = requests_of(prompt_set(config).train)
+    calibrating = [task.request for task in tasks if isinstance(task, CalibrationTask)]
+    assert calibrating == list(train[:2])
+    measured = [task for task in tasks if isinstance(task, RolloutTask)]
+    edges = [task for task in measured if task.request in train]
+    assert {task.request for task in edges} == set(train[:2])
+    assert {task.request for task in measured} - set(train) == set(requests_of(prompt_set(config).test))
+    assert {record.phase for record in seen if isinstance(record, Progress)} >= {"calibrate", "evaluate"}
+
+    folder = tmp_path / "run" / "calibration"
+    cost = json.loads((folder / "residuals.json").read_text())["cost"]
+    assert (cost["generations"], cost["forwards_executed"]) == (2, 2 * NUM_STEPS)
+    cost = json.loads((folder / "edges.json").read_text())["cost"]
+    assert cost["generations"] == sum(len(task.schedules) for task in edges)
+    assert 0 < cost["forwards_executed"] < cost["forwards_requested"]
+
+    unused = ScriptedPool(gap_score)
+    stored = calibration_for(config, unused, asdict(tiny_adapter(NUM_STEPS).spec), SPEC, OFFLINE, seen.append)
+    assert not unused.tasks
+    compared = {schedule for task in measured if task.request not in train for schedule in task.schedules}
+    for by_budget in baseline_methods(config, (3, 4), stored).values():
+        assert {schedule for group in by_budget.values() for schedule in group} <= compared
+    with pytest.raises(
+        BadInputError, match=r"residuals\.json: was calibrated with mechanism = taylor1, .* needs reuse"
+    ):
+        calibration_for(
+            config, unused, asdict(tiny_adapter(NUM_STEPS).spec), MechanismSpec("reuse"), ["dpcache"], seen.append
+        )
+
+
+def test_baselines_without_calibration_need_no_train_prompt(tmp_path: Path) -> None:
+    unused = ScriptedPool(gap_score)
+    config = make_config(tmp_path, "uniform", "cache_dit", "random")
+    calibration_for(config, unused, {}, SPEC, config.evaluation.baselines, print)
+    assert not unused.tasks and not (tmp_path / "run").exists()
+    assert set(baseline_methods(config, (3, 4))["cache_dit"]) == {4}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "settings", "message"),
+    [
+        ("cache_dit", {"budgets": "3"}, r"budget = 3: its presets compute 4, 5, 6, 7 of 8 steps"),
+        ("lemica", {"lemica_max_gap": 2}, r"lemica_max_gap = 2: budget 3 of 8 steps needs at least 3; raise it"),
+        ("dpcache", {"calibration_prompts": 4}, r"calibration_prompts = 4: must be at most prompts.num_train = 3"),
+        ("smoothcash", {}, r"unknown baseline 'smoothcash'; did you mean smoothcache\?"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(
+    tmp_path: Path, baseline: str, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        check_evaluation(make_config(tmp_path, baseline, **settings))
