@@ -13,6 +13,7 @@ from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Methods, OnProgress, measure
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
+from recache_ray.evaluation.samples import samples_of, write_samples
 from recache_ray.evaluation.table import POLICY, compare
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import ScheduleTable
@@ -70,7 +71,7 @@ def evaluate(
         mechanism: what cached steps do.
         cost: measured cost of the model's steps.
         section: bootstrap and grid sizes.
-        folder: receives frontier.parquet, frontier.csv, frontier.png, step_frequency.png and grid.png.
+        folder: receives frontier.parquet, frontier.csv, samples.parquet, frontier.png, step_frequency.png, grid.png.
         budgets: which budgets to evaluate.
         seed: of the bootstrap.
         inclusion: the policy's inclusion probabilities per budget, for the heat map.
@@ -86,7 +87,11 @@ def evaluate(
     methods: Methods = {POLICY: {budget: (table[budget],) for budget in budgets}, **baselines}
     measured = measure(pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id)
     rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
-    files = [*write_frontier(rows, folder), plot_frontier(rows, folder / "frontier.png")]
+    files = [
+        *write_frontier(rows, folder),
+        write_samples(samples_of(measured, methods, mechanism), folder / "samples.parquet"),
+        plot_frontier(rows, folder / "frontier.png"),
+    ]
     part = ScheduleTable(table.num_steps, {budget: table[budget] for budget in budgets})
     files.append(plot_step_frequency(part, folder / "step_frequency.png", inclusion))
     examples = collect_examples(

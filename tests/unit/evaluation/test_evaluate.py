@@ -60,11 +60,11 @@ def test_evaluation_writes_its_files_and_logs_the_curve_by_budget(tmp_path: Path
         inclusion=inclusion,
     )
     assert [path.name for path in result.files] == [
-        "frontier.parquet", "frontier.csv", "frontier.png", "step_frequency.png", "grid.png"
+        "frontier.parquet", "frontier.csv", "samples.parquet", "frontier.png", "step_frequency.png", "grid.png"
     ]  # fmt: skip
     assert sorted(result.files) == sorted(tmp_path.iterdir())
     assert read_frontier(result.files[0]) == result.rows and len(result.rows) == 2 * 5
-    for path in result.files[2:]:
+    for path in result.files[3:]:
         with Image.open(path) as picture:
             assert (
                 picture.convert("RGB").getcolors(100_000) is None or len(picture.convert("RGB").getcolors(100_000)) > 5
