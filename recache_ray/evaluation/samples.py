@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.evaluation.measure import Measurements, Methods
+from recache_ray.evaluation.record_file import RecordFile
 from recache_ray.types import MechanismSpec
 
 
@@ -48,15 +42,8 @@ class Sample:
     reward: float
 
 
-SAMPLE_COLUMNS: tuple[str, ...] = tuple(item.name for item in fields(Sample))
-_TYPES = {
-    "str": pa.string(),
-    "int": pa.int64(),
-    "float": pa.float64(),
-    "float | None": pa.float64(),
-    "tuple[int, ...]": pa.list_(pa.int64()),
-}
-_SCHEMA = pa.schema([pa.field(item.name, _TYPES[str(item.type)], "None" in str(item.type)) for item in fields(Sample)])
+SAMPLES = RecordFile(Sample, "samples")
+"""Reads and writes ``samples.parquet``."""
 
 
 def samples_of(measurements: Measurements, methods: Methods, mechanism: MechanismSpec) -> tuple[Sample, ...]:
@@ -82,40 +69,3 @@ def samples_of(measurements: Measurements, methods: Methods, mechanism: Mechanis
         for schedule in by_budget[budget]
         for breakdown in (measurements.breakdowns[request, schedule],)
     )
-
-
-def write_samples(samples: Iterable[Sample], path: Path) -> Path:
-    """Write ``samples.parquet`` atomically.
-
-    Raises:
-        RunFailedError: if the folder cannot be written.
-    """
-    rows = list(samples)
-    columns = [
-        pa.array([getattr(row, item.name) for row in rows], _SCHEMA.field(item.name).type) for item in fields(Sample)
-    ]
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_atomically(path, lambda partial: pq.write_table(table, partial))
-    except OSError as error:
-        raise RunFailedError(
-            f"{path}: cannot write the samples ({error.strerror or error}); make room, run again"
-        ) from error
-    return path
-
-
-def read_samples(path: Path) -> tuple[Sample, ...]:
-    """Read a ``samples.parquet`` back.
-
-    Raises:
-        BadInputError: if the file is missing, unreadable or has other columns.
-    """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise BadInputError(f"{path}: cannot read the samples ({reason}); run recache evaluate") from error
-    if tuple(table.column_names) != SAMPLE_COLUMNS:
-        raise BadInputError(f"{path}: its columns are not those of the samples; run recache evaluate again")
-    return tuple(Sample(**{**row, "compute_steps": tuple(row["compute_steps"])}) for row in table.to_pylist())

@@ -9,7 +9,7 @@ from recache_ray.baselines.uniform import uniform
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import PSNR_CAP_DB, frontier_rows
 from recache_ray.evaluation.measure import Measurements, Methods, measure
-from recache_ray.evaluation.samples import read_samples, samples_of, write_samples
+from recache_ray.evaluation.samples import SAMPLES, samples_of
 from recache_ray.schedules import Schedule
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import TenthCost, gap_score, held_out_requests
@@ -40,8 +40,8 @@ def test_samples_read_back_as_written_infinities_and_large_seeds_included(tmp_pa
     measured = measure(ScriptedPool(gap_score), METHODS, REQUESTS, SPEC)
     samples = samples_of(measured, METHODS, SPEC)
     assert any(sample.psnr == math.inf and sample.lpips == 0 for sample in samples)
-    path = write_samples(samples, tmp_path / "evaluation" / "samples.parquet")
-    assert read_samples(path) == samples
+    path = SAMPLES.write(samples, tmp_path / "evaluation" / "samples.parquet")
+    assert SAMPLES.read(path) == samples
     assert [file.name for file in path.parent.iterdir()] == ["samples.parquet"]
 
 
@@ -55,8 +55,8 @@ def test_metrics_nobody_measured_are_absent() -> None:
 def test_something_else_is_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
     with pytest.raises(BadInputError, match="run recache evaluate"):
-        read_samples(path)
-    path.write_bytes(write_samples([], tmp_path / "whole.parquet").read_bytes()[:-20])
+        SAMPLES.read(path)
+    path.write_bytes(SAMPLES.write([], tmp_path / "whole.parquet").read_bytes()[:-20])
     with pytest.raises(BadInputError, match="run recache evaluate") as refused:
-        read_samples(path)
+        SAMPLES.read(path)
     assert "\n" not in str(refused.value)
