@@ -64,6 +64,12 @@ def _evaluate(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(evaluate(config, progress))
 
 
+def _report(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.report import report
+
+    return Finished(report(config))
+
+
 def _generate(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.generate import generate
 
@@ -120,6 +126,14 @@ VERBS = {
             useful=("run.dir", "evaluation", "runtime.num_workers"),
             examples=("recache evaluate run.dir=runs/default", "recache evaluate evaluation.budgets=4,6,8"),
             run=_evaluate,
+        ),
+        Verb(
+            name="report",
+            summary="write one self-contained page about an evaluated run: report/index.html",
+            start="existing",
+            useful=("run.dir", "evaluation.bootstrap_samples"),
+            examples=("recache report run.dir=runs/default",),
+            run=_report,
         ),
         Verb(
             name="generate",

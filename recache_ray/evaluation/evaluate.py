@@ -12,7 +12,10 @@ from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Methods, OnProgress, measure
+from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
+from recache_ray.evaluation.rivals import best_rivals
+from recache_ray.evaluation.samples import SAMPLES, samples_of
 from recache_ray.evaluation.table import POLICY, compare
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import ScheduleTable
@@ -70,7 +73,8 @@ def evaluate(
         mechanism: what cached steps do.
         cost: measured cost of the model's steps.
         section: bootstrap and grid sizes.
-        folder: receives frontier.parquet, frontier.csv, frontier.png, step_frequency.png and grid.png.
+        folder: receives frontier.parquet, frontier.csv, samples.parquet, frontier.png, step_frequency.png,
+            grid.png and pictures.parquet.
         budgets: which budgets to evaluate.
         seed: of the bootstrap.
         inclusion: the policy's inclusion probabilities per budget, for the heat map.
@@ -86,12 +90,17 @@ def evaluate(
     methods: Methods = {POLICY: {budget: (table[budget],) for budget in budgets}, **baselines}
     measured = measure(pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id)
     rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
-    files = [*write_frontier(rows, folder), plot_frontier(rows, folder / "frontier.png")]
+    files = [
+        *write_frontier(rows, folder),
+        SAMPLES.write(samples_of(measured, methods, mechanism), folder / "samples.parquet"),
+        plot_frontier(rows, folder / "frontier.png"),
+    ]
     part = ScheduleTable(table.num_steps, {budget: table[budget] for budget in budgets})
     files.append(plot_step_frequency(part, folder / "step_frequency.png", inclusion))
+    rivals = {budget: row.schedule for budget, row in best_rivals(rows, methods).items()}
     examples = collect_examples(
         pool,
-        _grid_methods(rows, methods),
+        _grid_methods(rivals, methods),
         measured.requests[: section.grid_prompts],
         mechanism,
         on_progress=on_progress,
@@ -99,6 +108,7 @@ def evaluate(
     )
     title = f"Held-out prompts, {mechanism.id} caching, T = {table.num_steps} (red: closest to the uncached picture)"
     files.append(write_grid(examples, folder / "grid.png", title=title))
+    files.append(PICTURES.write(pictures_of(examples, rivals), folder / "pictures.parquet"))
     return Evaluation(rows, measured.failures, measured.forwards_requested, measured.forwards_executed, tuple(files))
 
 
@@ -127,15 +137,11 @@ def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
         tracker.log_artifact(file, "evaluation")
 
 
-def _grid_methods(rows: Sequence[FrontierRow], methods: Methods) -> Methods:
-    """The policy and, per budget, the best uniform variant, at no more budgets than fit a page."""
+def _grid_methods(rivals: Mapping[int, str], methods: Methods) -> Methods:
+    """The policy and, per budget, its best rival, at no more budgets than fit a page."""
     budgets = sorted(methods[POLICY])
     columns = min(_GRID_COLUMNS, len(budgets))
-    chosen = {budgets[round(i * (len(budgets) - 1) / max(1, columns - 1))] for i in range(columns)}
-    best = {
-        pair.policy.budget: methods[pair.uniform.schedule][pair.policy.budget]
-        for pair in compare(rows)
-        if pair.policy.budget in chosen
-    }
-    policy = {budget: methods[POLICY][budget] for budget in sorted(chosen)}
-    return {POLICY: policy, "best uniform": best} if best else {POLICY: policy}
+    chosen = sorted({budgets[round(i * (len(budgets) - 1) / max(1, columns - 1))] for i in range(columns)})
+    policy = {budget: methods[POLICY][budget] for budget in chosen}
+    best = {budget: methods[rivals[budget]][budget] for budget in chosen if budget in rivals}
+    return {POLICY: policy, BEST_RIVAL: best} if best else {POLICY: policy}

@@ -60,11 +60,12 @@ def test_evaluation_writes_its_files_and_logs_the_curve_by_budget(tmp_path: Path
         inclusion=inclusion,
     )
     assert [path.name for path in result.files] == [
-        "frontier.parquet", "frontier.csv", "frontier.png", "step_frequency.png", "grid.png"
+        "frontier.parquet", "frontier.csv", "samples.parquet", "frontier.png", "step_frequency.png", "grid.png",
+        "pictures.parquet",
     ]  # fmt: skip
     assert sorted(result.files) == sorted(tmp_path.iterdir())
     assert read_frontier(result.files[0]) == result.rows and len(result.rows) == 2 * 5
-    for path in result.files[2:]:
+    for path in result.files[3:-1]:
         with Image.open(path) as picture:
             assert (
                 picture.convert("RGB").getcolors(100_000) is None or len(picture.convert("RGB").getcolors(100_000)) > 5
@@ -103,7 +104,7 @@ def test_no_prompts_and_missing_budgets_are_bad_input(tmp_path: Path) -> None:
 
 
 def test_the_grid_shows_each_method_its_own_picture_beside_the_uncached_one(tmp_path: Path) -> None:
-    methods = {"policy": {3: (TABLE[3],), 6: (TABLE[6],)}, "best uniform": {3: baseline_schedules("uniform", 12, 3)}}
+    methods = {"policy": {3: (TABLE[3],), 6: (TABLE[6],)}, "best rival": {3: baseline_schedules("uniform", 12, 3)}}
     pool = ScriptedPool(gap_score, draw=flat_picture)
     examples = collect_examples(pool, methods, REQUESTS[:2], SPEC, first_task_id=9)
     assert all(isinstance(task, RolloutTask) and task.return_images for task in pool.tasks)

@@ -1,0 +1,66 @@
+"""What the run cost and where it ran, from what it recorded itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from recache_ray.evaluation.report.inputs import ReportInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A figure with its name and a word on how it came about."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def cost_facts(inputs: ReportInputs) -> tuple[Fact, ...]:
+    """Updates, rewards, forwards saved and time; what was not recorded is left out."""
+    learned = [line for line in inputs.lines if "reward/mean" in line.metrics]
+    rewards = sum(line.metrics.get("rollout/evaluations") or 0.0 for line in learned)
+    polish = max((line.metrics.get("polish/evaluations") or 0.0 for line in inputs.lines), default=0.0)
+    saved = [v for line in learned if (v := line.metrics.get("rollout/forwards_saved")) is not None]
+    facts = []
+    if learned:
+        facts.append(Fact("policy updates", f"{len(learned)}"))
+        note = f"{rewards:,.0f} by the policy gradient, {polish:,.0f} polishing"
+        facts.append(Fact("rewards measured", f"{rewards + polish:,.0f}", note))
+    if saved:
+        note = "of those that one pipeline call per schedule would take, mean over the updates"
+        facts.append(Fact("forwards saved", f"{sum(saved) / len(saved):.0%}", note))
+    if len(inputs.lines) > 1:
+        seconds = max(line.time for line in inputs.lines) - min(line.time for line in inputs.lines)
+        facts.append(Fact("first to last record", duration(seconds), "pauses between resumes included"))
+    failures = sum(line.metrics.get("rollout/failures") or 0.0 for line in learned)
+    if failures:
+        facts.append(Fact("failed tasks", f"{failures:,.0f}"))
+    return tuple(facts)
+
+
+def origin_facts(inputs: ReportInputs) -> tuple[Fact, ...]:
+    """Seed, date, machine, model and versions, as ``schedules.json`` has them."""
+    source, model, mechanism = inputs.table.provenance, inputs.table.model, inputs.table.mechanism
+    gpu = f", {source['gpu']}" if "gpu" in source else ""
+    machine = f"{source.get('cpu_count', '?')} x {source['cpu']}{gpu}" if "cpu" in source else ""
+    pairs: Iterable[tuple[str, object]] = (
+        ("seed", source.get("seed", inputs.seed)),
+        ("date", source.get("date", "")),
+        ("commit", source.get("git_commit", "")),
+        ("machine", machine),
+        ("model", " ".join(str(model[key]) for key in ("id", "pipeline_class", "dtype") if key in model)),
+        ("model revision", model.get("revision", "")),
+        ("mechanism", " ".join(str(mechanism[key]) for key in ("id", "cut") if key in mechanism)),
+        ("python", source.get("python", "")),
+        *((key.removeprefix("version/"), value) for key, value in source.items() if key.startswith("version/")),
+    )
+    return tuple(Fact(name, str(value)) for name, value in pairs if str(value))
+
+
+def duration(seconds: float) -> str:
+    """For people: ``42 s``, ``7 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,87 @@
+"""The pictures: uncached reference, ours and best rival at every budget, with maps of where they differ."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from recache_ray.evaluation.pictures import REFERENCE, Picture
+
+ERROR_GAIN = 4.0
+"""A channel that is off by a quarter of its range is the brightest."""
+
+_LOSSLESS_SIDE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of the page and the map of its error, as data URIs, and the budgets of the slider it is shown at."""
+
+    picture: Picture
+    image: str
+    error: str
+    shown_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One prompt: its caption, the reference, and per role the frames in order of budget."""
+
+    caption: str
+    reference: str
+    frames: dict[str, tuple[Frame, ...]]
+
+
+def examples(pictures: Sequence[Picture], budgets: Sequence[int]) -> tuple[Example, ...]:
+    """Group the pictures by prompt; a budget without pictures shows those of the nearest one with."""
+    pictured = sorted({picture.budget for picture in pictures if picture.role != REFERENCE})
+    shown_at = {
+        near: " ".join(str(k) for k in budgets if min(pictured, key=lambda p: (abs(p - k), p)) == near)
+        for near in pictured
+    }
+    found = []
+    for position in sorted({picture.example for picture in pictures}):
+        own = [picture for picture in pictures if picture.example == position]
+        reference = next(picture for picture in own if picture.role == REFERENCE)
+        pixels = _pixels(reference.png)
+        frames: dict[str, list[Frame]] = {}
+        for picture in own:
+            if picture.role != REFERENCE:
+                error = _uri(error_map(pixels, _pixels(picture.png)))
+                frame = Frame(picture, _uri(_open(picture.png)), error, shown_at[picture.budget])
+                frames.setdefault(picture.role, []).append(frame)
+        by_role = {role: tuple(listed) for role, listed in frames.items()}
+        found.append(Example(reference.caption, _uri(_open(reference.png)), by_role))
+    return tuple(found)
+
+
+def error_map(reference: np.ndarray, picture: np.ndarray) -> Image.Image:
+    """Largest difference of a channel at every pixel, of uint8 [H, W, 3] pictures; black where they are equal."""
+    difference = np.abs(reference.astype(np.float64) - picture).max(axis=-1) / 255
+    return Image.fromarray(
+        (colormaps["inferno"](np.clip(difference * ERROR_GAIN, 0, 1))[..., :3] * 255).astype(np.uint8)
+    )
+
+
+def _open(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    return np.asarray(_open(png))
+
+
+def _uri(image: Image.Image) -> str:
+    """Lossless while small; a page of large ones would be too heavy to send."""
+    stream = io.BytesIO()
+    if max(image.size) <= _LOSSLESS_SIDE:
+        image.save(stream, "PNG", optimize=True)
+        return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    image.save(stream, "JPEG", quality=88, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

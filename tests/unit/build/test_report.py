@@ -1,0 +1,63 @@
+"""The verb ``report`` on a synthetic run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from recache_ray.build.report import commands, report
+from recache_ray.cli.main import main
+from recache_ray.cli.resolve import resolve
+from recache_ray.config.root import load_config
+from recache_ray.testing.evaluated_run import write_evaluated_run
+
+
+def test_the_verb_writes_one_page_and_refuses_a_run_without_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_evaluated_run(tmp_path / "run", prompts=3, budgets=(3, 5))
+    assert main(["report", f"run.dir={folder}", "evaluation.bootstrap_samples=100"]) == 0
+    assert f"wrote {folder / 'report' / 'index.html'}" in capsys.readouterr().out
+    assert [path.name for path in (folder / "report").iterdir()] == ["index.html"]
+    assert (folder / "report" / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+    for file in (folder / "evaluation").iterdir():
+        file.unlink()
+    assert main(["report", f"run.dir={folder}"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and f"recache evaluate run.dir={folder}" in err
+    (folder / "schedules.json").unlink()
+    assert main(["report", f"run.dir={folder}"]) == 2
+    assert "finish the run: recache train" in capsys.readouterr().err
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    folder = write_evaluated_run(tmp_path / "run", prompts=3, budgets=(3,))
+    config = load_config({"run": {"dir": str(folder)}, "evaluation": {"bootstrap_samples": 100}})
+    pages = []
+    for _ in range(2):
+        report(config)
+        pages.append((folder / "report" / "index.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_the_printed_command_asks_for_the_same_results(tmp_path: Path) -> None:
+    config = load_config(
+        {
+            "run": {"dir": str(tmp_path / "my runs"), "seed": 3},
+            "model": {"num_steps": 12},
+            "mechanism": {"kind": "newton", "order": 2},
+            "learning": {"budgets": "3..6"},
+            "evaluation": {"baselines": ["uniform"]},
+            "tracking": {"mlflow": False},
+        }
+    )
+    train, *rest = commands(config)
+    assert "tracking" not in train
+    words = shlex.split(train)
+    again = resolve(words[2:], {}, "fresh")
+    for section in ("run", "model", "mechanism", "learning", "evaluation"):
+        assert getattr(again, section) == getattr(config, section)
+    assert [shlex.split(line)[1] for line in rest] == ["evaluate", "report"]
