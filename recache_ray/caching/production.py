@@ -19,7 +19,7 @@ def enable(pipe: Any, schedule: Schedule, mechanism: str | MechanismSpec = "tayl
     Args:
         pipe: a diffusers pipeline with a ``transformer`` of a known class.
         schedule: its ``num_steps`` must equal the steps the pipeline is called with.
-        mechanism: ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"`` or a spec.
+        mechanism: ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"``, ``"hermite2"`` or a spec.
 
     Raises:
         BadInputError: here if pipeline or mechanism is unknown; at the pipeline's first step if it runs another

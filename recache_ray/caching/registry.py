@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
+from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
@@ -12,7 +13,7 @@ from recache_ray.caching.taylor import TaylorSeer
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
-KINDS = ("reuse", "taylor", "newton")
+KINDS = ("reuse", "taylor", "newton", "hermite")
 MAX_ORDER = 4
 
 
@@ -31,11 +32,13 @@ def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
             return TaylorSeer(spec.order)
         case "newton":
             return Newton(spec.order)
+        case "hermite":
+            return HiCache(spec.order)
     raise BadInputError(_unknown(spec.kind))
 
 
 def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
-    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"``; a spec is returned as it is.
+    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"newton2"``, ``"hermite2"``, ...; a spec is returned as it is.
 
     Raises:
         BadInputError: if the name is none of these.

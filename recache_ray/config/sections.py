@@ -36,7 +36,9 @@ class MechanismConfig:
     """What a cached step does."""
 
     kind: str = knob(
-        "taylor", "newton is exact for uneven gaps, taylor is TaylorSeer", choices=("reuse", "taylor", "newton")
+        "taylor",
+        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache",
+        choices=("reuse", "taylor", "newton", "hermite"),
     )
     order: int = knob(1, "forecast order; ignored by reuse", ge=0, le=4)
 

@@ -12,6 +12,7 @@ from flux_runs import NUM_STEPS, latents, schedule
 from torch import Tensor
 
 from recache_ray.caching.cut import block_stack
+from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.intercept import ScheduleInterceptor, attached_interceptor
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
@@ -22,7 +23,7 @@ from recache_ray.schedules import Schedule
 from recache_ray.testing.row_counter import RowCounter
 from recache_ray.testing.tiny_flux import tiny_flux_pipeline
 
-MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2)]
+MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2), HiCache(2)]
 
 
 def by_id(mechanism: CachingMechanism) -> str:

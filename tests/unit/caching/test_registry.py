@@ -11,7 +11,14 @@ from recache_ray.types import MechanismSpec
 
 @pytest.mark.parametrize(
     ("name", "identity"),
-    [("reuse", "reuse"), ("taylor", "taylor1"), ("Taylor2", "taylor2"), ("newton", "newton1"), ("newton3", "newton3")],
+    [
+        ("reuse", "reuse"),
+        ("taylor", "taylor1"),
+        ("Taylor2", "taylor2"),
+        ("newton", "newton1"),
+        ("newton3", "newton3"),
+        ("hermite2", "hermite2"),
+    ],
 )
 def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
     spec = parse_mechanism(name)
@@ -21,7 +28,7 @@ def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "tailor", "reuse1", "2", "taylor-1", "taylor 1", 3])
 def test_unknown_names_are_refused_with_the_known_ones(name: object) -> None:
-    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton"):
+    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite"):
         parse_mechanism(name)  # type: ignore[arg-type]
 
 
