@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from recache_ray.caching.intercept import ScheduleInterceptor, attached_interceptor
+from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.registry import build_mechanism, parse_mechanism
+from recache_ray.caching.stack_interceptor import attached_interceptor
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.types import MechanismSpec

@@ -10,6 +10,7 @@ from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.taylor import TaylorSeer
+from recache_ray.caching.two_anchor import GatedMechanism, TwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
@@ -35,6 +36,15 @@ def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
         case "hermite":
             return HiCache(spec.order)
     raise BadInputError(_unknown(spec.kind))
+
+
+def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
+    """The mechanism a spec names for use under a gate, where ``dcta`` is one more.
+
+    Raises:
+        BadInputError: as :func:`build_mechanism`.
+    """
+    return TwoAnchor() if spec.kind == TwoAnchor.id else build_mechanism(spec)
 
 
 def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:

@@ -16,6 +16,7 @@ from recache_ray.types import (
     RolloutFailure,
     RolloutGroup,
     RolloutTask,
+    Task,
     TaskResult,
 )
 
@@ -101,7 +102,7 @@ def measure(
 
 
 def run_tasks(
-    pool: RolloutPool, tasks: Sequence[RolloutTask], phase: str, on_progress: OnProgress | None = None
+    pool: RolloutPool, tasks: Sequence[Task], phase: str, on_progress: OnProgress | None = None
 ) -> list[TaskResult]:
     """Keep the pool busy until every task is answered; results in the order of ``tasks``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recache_ray.caching.registry import build_mechanism, parse_mechanism
+from recache_ray.caching.registry import build_gated_mechanism, build_mechanism, parse_mechanism
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
@@ -41,3 +41,11 @@ def test_a_near_miss_gets_a_suggestion() -> None:
 def test_orders_out_of_range_are_refused(order: int) -> None:
     with pytest.raises(BadInputError, match=r"mechanism\.order = .*between 0 and 4"):
         build_mechanism(MechanismSpec("taylor", order))
+
+
+def test_dcta_is_a_mechanism_under_a_gate_alone() -> None:
+    spec = MechanismSpec("dcta")
+    assert build_gated_mechanism(spec).id == spec.id == "dcta"
+    assert build_gated_mechanism(MechanismSpec("taylor", 2)).id == "taylor2"
+    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite"):
+        build_mechanism(spec)
