@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.random import random_schedules
 from recache_ray.baselines.uniform import uniform, uniform_ends, uniform_warm
 from recache_ray.errors import BadInputError
@@ -17,7 +18,7 @@ _FIXED: dict[str, Callable[[int, int], Schedule]] = {
 }
 
 BASELINES: tuple[str, ...] = (*_FIXED, "random")
-"""The names :func:`baseline_schedules` knows."""
+"""The names :func:`baseline_schedules` knows; those of ``ADAPTIVE`` and ``FROZEN`` come on top."""
 
 
 def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baselines") -> tuple[str, ...]:
@@ -27,10 +28,11 @@ def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baseline
         BadInputError: for an unknown name, with the nearest known one.
     """
     chosen = tuple(dict.fromkeys(names))
+    known = (*BASELINES, *ADAPTIVE, *FROZEN)
     for name in chosen:
-        if name not in BASELINES:
-            close = difflib.get_close_matches(name, BASELINES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(BASELINES)}"
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
             raise BadInputError(f"{setting}: unknown baseline {name!r}; {hint}")
     return chosen
 
@@ -46,4 +48,6 @@ def baseline_schedules(
     check_baselines((name,), setting="baseline")
     if name == "random":
         return random_schedules(num_steps, budget, count=random_count, seed=seed)
+    if name not in _FIXED:
+        raise BadInputError(f"baseline {name!r}: has no schedule before its gate has decided; evaluate it instead")
     return (_FIXED[name](num_steps, budget),)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
@@ -39,6 +41,7 @@ def run_evaluation(
     requests = requests_of(prompt_set(config).split(split))
     budgets = config.evaluation_budgets
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
+    gates = find_gates(config, pool, mechanism_spec(config), budgets, on_progress)
     clock: dict[str, PhaseClock] = {}
 
     def progress(phase: str, done: int, total: int) -> None:
@@ -47,7 +50,7 @@ def run_evaluation(
     return evaluate(
         pool,
         table,
-        baseline_methods(config, budgets),
+        {**baseline_methods(config, budgets), **gates.frozen},
         requests,
         mechanism_spec(config),
         step_cost(report),
@@ -57,11 +60,12 @@ def run_evaluation(
         seed=config.run.seed,
         inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
         on_progress=progress,
+        adaptive=gates.adaptive,
     )
 
 
 def baseline_methods(config: Config, budgets: tuple[int, ...]) -> dict[str, dict[int, tuple[Schedule, ...]]]:
-    """Name to budget to schedules, for every configured baseline."""
+    """Name to budget to schedules, for every configured baseline that needs no gate."""
     return {
         name: {
             budget: tuple(
@@ -76,4 +80,5 @@ def baseline_methods(config: Config, budgets: tuple[int, ...]) -> dict[str, dict
             for budget in budgets
         }
         for name in check_baselines(config.evaluation.baselines)
+        if name not in (*ADAPTIVE, *FROZEN)
     }

@@ -151,7 +151,11 @@ class EvaluationConfig:
 
     budgets: str = knob("", "budgets to evaluate; empty means learning.budgets")
     baselines: tuple[str, ...] = knob(
-        ("uniform", "uniform_warm", "uniform_ends", "random"), "schedules to compare with"
+        ("uniform", "uniform_warm", "uniform_ends", "random"),
+        "schedules to compare with; adaptive rivals (teacache, easycache, fbcache, dicache) also as NAME_frozen",
+    )
+    gate_prompts: int = knob(
+        8, "prompts that thresholds of adaptive baselines are found on, never those of split", ge=1
     )
     split: str = knob("test", "prompts to evaluate on", choices=("train", "validation", "test"))
     random_schedules: int = knob(2, "schedules averaged for the random baseline", ge=1)
