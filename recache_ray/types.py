@@ -33,14 +33,39 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class MechanismSpec:
-    """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``."""
+    """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``.
+
+    ``reuse`` and ``dcta`` have no order; ``dcta``, which needs a probe at every step, runs under a gate alone.
+    """
 
     kind: str
     order: int = 0
 
     @property
     def id(self) -> str:
-        return self.kind if self.kind == "reuse" else f"{self.kind}{self.order}"
+        return self.kind if self.kind in ("reuse", "dcta") else f"{self.kind}{self.order}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """Names a gate: a rule that decides at each step of the generation under way whether it is computed.
+
+    Attributes:
+        kind: ``teacache``, ``magcache``, ``easycache``, ``fbcache`` or ``dicache``.
+        threshold: a step is cached while the gate's measure of error stays below this; 0 computes every step.
+        warm_steps: first steps that are computed whatever the measure says; at least 1.
+        table: numbers from a calibration: the coefficients of TeaCache's polynomial, highest power first; MagCache's
+            magnitude ratios, one per step.
+        max_skips: MagCache's K, most cached steps in a row.
+
+    Example: ``GateSpec("fbcache", 0.05)``.
+    """
+
+    kind: str
+    threshold: float
+    warm_steps: int = 1
+    table: tuple[float, ...] = ()
+    max_skips: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +178,36 @@ class CalibrationReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalTask:
+    """Record what TeaCache's polynomial is fitted to, over one uncached generation of a stored reference's request."""
+
+    task_id: int
+    request: GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReport:
+    """A finished :class:`SignalTask`, of a model of T steps.
+
+    Attributes:
+        input_changes: [T - 2] relative L1 change of the timestep-modulated input from step to step, from step 1 on.
+        output_changes: [T - 2] the same of the transformer's output, at the same steps.
+    """
+
+    task_id: int
+    input_changes: tuple[float, ...]
+    output_changes: tuple[float, ...]
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutTask:
     """M cached generations of one request, each scored against the stored reference.
 
-    Exactly one of ``budgets`` and ``schedules`` is non-empty. With ``budgets`` the worker samples one schedule per
-    entry from the snapshot that travels with the task, seeded by ``sampling_seed`` and the sibling's index; siblings of
-    equal budget form a group with a common baseline. With ``schedules`` these are run as given.
+    Exactly one of ``budgets``, ``schedules`` and ``gates`` is non-empty. With ``budgets`` the worker samples one
+    schedule per entry from the snapshot that travels with the task, seeded by ``sampling_seed`` and the sibling's
+    index; siblings of equal budget form a group with a common baseline. With ``schedules`` these are run as given.
+    With ``gates`` each chooses the computed steps of one generation while it runs.
 
     Attributes:
         task_id: position in the run's order of work; a pure function of it determines prompt, seeds and policy version.
@@ -180,13 +229,16 @@ class RolloutTask:
     known: Mapping[Schedule, RewardBreakdown] = field(default_factory=dict)
     all_metrics: bool = False
     return_images: bool = False
+    gates: tuple[GateSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One sibling: its schedule, the log-probability under the policy that sampled it, and its reward.
 
-    ``log_prob`` is 0.0 for given schedules. ``memoised`` marks a reward that was known and not evaluated again.
+    ``log_prob`` is 0.0 for given schedules and gates. ``memoised`` marks a reward that was known and not evaluated
+    again. Under a gate ``schedule`` is the one that arose, and ``partial_forwards`` what asking the gate cost on top,
+    in FLOPs of a computed step (a probe of one block in ten at 40 cached steps: 4.0).
     """
 
     schedule: Schedule
@@ -194,6 +246,7 @@ class Rollout:
     breakdown: RewardBreakdown
     memoised: bool = False
     image_png: bytes | None = None
+    partial_forwards: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,5 +296,5 @@ class UpdateStats:
     metrics: Mapping[str, float]
 
 
-Task = RolloutTask | ReferenceTask | ProbeTask | CalibrationTask
-TaskResult = RolloutGroup | ReferenceReport | ModelReport | CalibrationReport | RolloutFailure
+Task = RolloutTask | ReferenceTask | ProbeTask | CalibrationTask | SignalTask
+TaskResult = RolloutGroup | ReferenceReport | ModelReport | CalibrationReport | SignalReport | RolloutFailure

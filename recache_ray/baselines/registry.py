@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import OFFLINE, Calibration, offline_schedule
 from recache_ray.baselines.random import random_schedules
 from recache_ray.baselines.uniform import uniform, uniform_ends, uniform_warm
@@ -18,7 +19,7 @@ _FIXED: dict[str, Callable[[int, int], Schedule]] = {
 }
 
 BASELINES: tuple[str, ...] = (*_FIXED, "random")
-"""The names :func:`baseline_schedules` knows that need no calibration; those of ``OFFLINE`` come on top."""
+"""Names that need no calibration; those of ``OFFLINE``, ``ADAPTIVE`` and ``FROZEN`` come on top."""
 
 
 def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baselines") -> tuple[str, ...]:
@@ -28,7 +29,7 @@ def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baseline
         BadInputError: for an unknown name, with the nearest known one.
     """
     chosen = tuple(dict.fromkeys(names))
-    known = (*BASELINES, *OFFLINE)
+    known = (*BASELINES, *OFFLINE, *ADAPTIVE, *FROZEN)
     for name in chosen:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -57,4 +58,6 @@ def baseline_schedules(
         return random_schedules(num_steps, budget, count=random_count, seed=seed)
     if name in OFFLINE:
         return (offline_schedule(name, num_steps, budget, calibration),)
+    if name not in _FIXED:
+        raise BadInputError(f"baseline {name!r}: has no schedule before its gate has decided; evaluate it instead")
     return (_FIXED[name](num_steps, budget),)

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from recache_ray.build.evaluation import check_evaluation, run_evaluation
+from recache_ray.build.gates import gate_requests
 from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
@@ -56,7 +57,9 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
     table, policy = load_trained(config)
     requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
     with open_pool(config, on_progress) as pool:
-        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        fill_references(
+            pool, (*requests, *gate_requests(config)), config.references.requests_per_task, on_progress, Event()
+        )
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
     shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)

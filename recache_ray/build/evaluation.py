@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import Calibration, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.build.calibration import calibration_for, check_calibration
+from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
@@ -57,6 +59,7 @@ def run_evaluation(
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
     calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)
+    gates = find_gates(config, pool, mechanism_spec(config), budgets, on_progress)
     clock: dict[str, PhaseClock] = {}
 
     def progress(phase: str, done: int, total: int) -> None:
@@ -65,7 +68,7 @@ def run_evaluation(
     return evaluate(
         pool,
         table,
-        baseline_methods(config, budgets, calibration),
+        {**baseline_methods(config, budgets, calibration), **gates.frozen},
         requests,
         mechanism_spec(config),
         step_cost(report),
@@ -75,13 +78,14 @@ def run_evaluation(
         seed=config.run.seed,
         inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
         on_progress=progress,
+        adaptive=gates.adaptive,
     )
 
 
 def baseline_methods(
     config: Config, budgets: tuple[int, ...], calibration: Calibration | None = None
 ) -> dict[str, dict[int, tuple[Schedule, ...]]]:
-    """Name to budget to schedules, for every configured baseline and each of the budgets it reaches."""
+    """Name to budget to schedules, for every configured baseline without a gate and each of the budgets it reaches."""
     return {
         name: {
             budget: tuple(
@@ -97,4 +101,5 @@ def baseline_methods(
             for budget in reached_budgets(name, config.model.num_steps, budgets)
         }
         for name in check_baselines(config.evaluation.baselines)
+        if name not in (*ADAPTIVE, *FROZEN)
     }

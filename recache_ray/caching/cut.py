@@ -28,12 +28,16 @@ class _StackEntry:
         shared: forward arguments that are the same for every row.
         block_inputs: modules read by the blocks alone, whose first argument may stand for their result while the
             blocks are bypassed.
+        ends: the module that takes the latents, called first, and the one that gives the velocity, called last.
+        modulated: from the first block, its image tokens and its timestep embedding to the tokens its attention reads.
     """
 
     blocks: Callable[[Any], Iterable[nn.Module]]
     batched: frozenset[str]
     shared: frozenset[str]
     block_inputs: Callable[[Any], Iterable[nn.Module]]
+    ends: Callable[[Any], tuple[nn.Module, nn.Module]]
+    modulated: Callable[[Any, Tensor, Tensor], Tensor]
 
 
 _ENTRIES: Mapping[type[Any], _StackEntry] = {
@@ -42,6 +46,8 @@ _ENTRIES: Mapping[type[Any], _StackEntry] = {
         batched=frozenset({"hidden_states", "encoder_hidden_states", "pooled_projections", "timestep", "guidance"}),
         shared=frozenset({"img_ids", "txt_ids", "return_dict", "controlnet_blocks_repeat"}),
         block_inputs=lambda model: (model.context_embedder, model.pos_embed),
+        ends=lambda model: (model.x_embedder, model.proj_out),
+        modulated=lambda block, image_tokens, temb: block.norm1(image_tokens, emb=temb)[0],
     ),
 }
 
@@ -54,11 +60,13 @@ class BlockStack:
         transformer: the instance, unwrapped from any compilation or parallelism.
         blocks: in the order they run.
         block_inputs: modules that only prepare input of the blocks; idle at a cached step.
+        ends: the module that takes the latents, called first, and the one that gives the velocity, called last.
     """
 
     transformer: nn.Module
     blocks: tuple[nn.Module, ...]
     block_inputs: tuple[nn.Module, ...]
+    ends: tuple[nn.Module, nn.Module]
     _ports: tuple[TransformerBlockMetadata, ...]
     _entry: _StackEntry
     _parameters: tuple[str, ...]
@@ -72,6 +80,11 @@ class BlockStack:
         """The image tokens [R, N, D] in the output of block ``index``."""
         port = self._ports[index]
         return output if port.return_encoder_hidden_states_index is None else output[port.return_hidden_states_index]
+
+    def modulated_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        """The image tokens [R, N, D] of a call of block 0 after its timestep-dependent norm, as its attention reads."""
+        temb = self._ports[0]._get_parameter_from_args_kwargs("temb", args, kwargs)
+        return self._entry.modulated(self.blocks[0], self.image_tokens_in(0, args, kwargs), temb)
 
     def bypass(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any], image_tokens: Tensor) -> Any:
         """What block ``index`` would return if it let text tokens pass and gave these image tokens."""
@@ -121,6 +134,7 @@ def block_stack(transformer: nn.Module) -> BlockStack:
         transformer=model,
         blocks=blocks,
         block_inputs=tuple(entry.block_inputs(model)),
+        ends=entry.ends(model),
         _ports=tuple(TransformerBlockRegistry.get(type(unwrap_module(block))) for block in blocks),
         _entry=entry,
         _parameters=tuple(inspect.signature(type(model).forward).parameters)[1:],

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
-from diffusers.hooks.hooks import BaseState, HookRegistry, ModelHook, StateManager
+from diffusers.hooks.hooks import ModelHook
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import Tensor, nn
 
-from recache_ray.caching.clock import Branch, GenerationToken, StepClock
-from recache_ray.caching.cut import BlockStack, block_stack
-from recache_ray.caching.hook_set import HOOK_NAME, HookSet
+from recache_ray.caching.block_call import BlockCall
+from recache_ray.caching.clock import Branch, GenerationToken
+from recache_ray.caching.hook_set import HookSet
 from recache_ray.caching.mechanism import CachingMechanism, FeatureHistory
 from recache_ray.caching.prefix_plan import Prefix, PrefixRow, StepPlan, plan_steps
+from recache_ray.caching.stack_hooks import BlockHook, DriverHook
+from recache_ray.caching.stack_interceptor import StackInterceptor
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
@@ -37,7 +38,7 @@ class _Pass:
     entered: Tensor | None = None
 
 
-class ScheduleInterceptor:
+class ScheduleInterceptor(StackInterceptor):
     """Computes or predicts the block stack's residual at each step, per sibling, as the schedules say.
 
     Siblings whose computed steps so far are equal are in the same state: their row runs once and is copied. Where
@@ -70,45 +71,37 @@ class ScheduleInterceptor:
         forwards_per_step: int = 1,
         generation: GenerationToken | None = None,
     ) -> None:
-        self._stack = block_stack(transformer)
         self._mechanism = mechanism
         self._plans = plan_steps(schedules)
         self._siblings = len(schedules)
-        self._clock = StepClock(len(self._plans), forwards_per_step, generation)
         self._histories: dict[Branch, dict[Prefix, FeatureHistory]] = {}
         self._pass: _Pass | None = None
-        self._hooks = _hooks_for(self, self._stack, split_rows=self._siblings > 1)
         self.forwards_requested = 0
         self.forwards_executed = 0
+        super().__init__(transformer, len(self._plans), forwards_per_step, generation)
 
-    def attach(self) -> None:
-        """Start intercepting.
-
-        Raises:
-            BadInputError: if a schedule is already attached to this transformer.
-        """
-        self.reset()
-        self._hooks.attach()
-
-    def detach(self) -> None:
-        """Stop intercepting and leave the transformer as it was; safe to call twice."""
-        self._hooks.detach()
-        self.reset()
+    @property
+    def computing(self) -> bool | None:
+        """Whether the pass under way computes its rows; None outside of one."""
+        return None if self._pass is None else self._pass.computes
 
     def reset(self) -> None:
         """Forget the generation under way; the next transformer call is the first of a new one."""
-        self._clock.restart()
+        super().reset()
         self._histories.clear()
         self._pass = None
 
-    def __enter__(self) -> Self:
-        self.attach()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.detach()
+    def _make_hooks(self) -> HookSet:
+        stack, split_rows = self._stack, self._siblings > 1
+        modules: list[tuple[nn.Module, int | None]] = [(module, None) for module in stack.block_inputs]
+        modules += [(block, index) for index, block in enumerate(stack.blocks)]
+        hooks: list[tuple[nn.Module, ModelHook]] = [
+            (module, BlockHook(self, stack, index, entry=place == 0 and not split_rows))
+            for place, (module, index) in enumerate(modules)
+        ]
+        if split_rows:
+            hooks.append((stack.transformer, _SplitHook(self)))
+        return HookSet(stack.transformer, hooks)
 
     def _begin_call(self, context_name: str | None) -> tuple[int, StepPlan, dict[Prefix, FeatureHistory]]:
         """Step, plan and histories of the transformer call that starts now."""
@@ -122,12 +115,12 @@ class ScheduleInterceptor:
         self._histories[branch] = histories
         return step, plan, histories
 
-    def _begin_single(self, context_name: str | None) -> None:
+    def begin(self, context_name: str | None) -> None:
         """Decide for a transformer call that all rows share."""
         step, plan, histories = self._begin_call(context_name)
         self._pass = _Pass(plan.computing or plan.predicting, step, bool(plan.computing), histories)
 
-    def _split_call(self, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context_name: str | None) -> Any:
+    def split_call(self, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context_name: str | None) -> Any:
         """Run a transformer call whose rows follow different schedules."""
         step, plan, histories = self._begin_call(context_name)
         arguments = self._stack.bind(args, kwargs)
@@ -153,11 +146,12 @@ class ScheduleInterceptor:
         sample = results.index_select(1, torch.tensor(plan.source, device=device)).flatten(0, 1)
         return Transformer2DModelOutput(sample=sample) if arguments.get("return_dict", True) else (sample,)
 
-    def _enter_stack(self, image_tokens: Tensor) -> None:
-        """Image tokens [R, N, D] reach the first block."""
+    def enter_stack(self, call: BlockCall) -> None:
+        """Count the rows that compute, and keep the tokens that enter where a residual is needed."""
         current = self._pass
         if current is None:
             return
+        image_tokens = call.image_tokens
         if current.computes:
             repeats = image_tokens.shape[0] if self._siblings == 1 else image_tokens.shape[0] // len(current.rows)
             self.forwards_executed += repeats * len(current.rows)
@@ -165,7 +159,7 @@ class ScheduleInterceptor:
         if not current.computes or any(row.cached_later for row in current.rows):
             current.entered = image_tokens
 
-    def _leave_stack(self, image_tokens: Tensor) -> None:
+    def leave_stack(self, image_tokens: Tensor) -> None:
         """Image tokens [R, N, D] leave the last block: remember the residual of prefixes that need it later."""
         current, self._pass = self._pass, None
         if current is None or current.entered is None:
@@ -177,7 +171,7 @@ class ScheduleInterceptor:
                 history = self._history(current, row.prefix[:-1]) if len(row.prefix) > 1 else self._mechanism.reset()
                 current.histories[row.prefix] = self._mechanism.update(history, current.step, residual)
 
-    def _forecast_stack(self) -> Tensor:
+    def forecast_stack(self) -> Tensor:
         """What leaves the bypassed stack: the tokens that entered it plus the predicted residual [R, N, D]."""
         current, self._pass = self._pass, None
         assert current is not None and current.entered is not None
@@ -196,88 +190,12 @@ class ScheduleInterceptor:
         return history
 
 
-class _Hook(ModelHook):
-    """A hook that serves one interceptor; a stateful one hears of guidance branches and of the generation's end."""
-
-    def __init__(self, interceptor: ScheduleInterceptor, stateful: bool) -> None:
-        super().__init__()
-        self.interceptor = interceptor
-        self._is_stateful = stateful
-        state_class: Any = BaseState
-        self.contexts = StateManager(state_class)
-
-    @property
-    def context_name(self) -> str | None:
-        """The pipeline's name for the guidance branch, where it gives one."""
-        return self.contexts._context.name if self.contexts._context is not None else None
-
-    def reset_state(self, module: nn.Module) -> nn.Module:
-        self.interceptor.reset()
-        return module
-
-
-class _SplitHook(_Hook):
+class _SplitHook(DriverHook):
     """On the transformer, with several siblings: splits its batch."""
 
-    def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return self.interceptor._split_call(self.fn_ref.original_forward, args, kwargs, self.context_name)
-
-
-class _StackHook(_Hook):
-    """On a block, or on a module that only prepares input of the blocks (``index`` is None).
-
-    The module that a transformer call reaches first is the ``entry``: with one sibling it decides for the whole call,
-    so that nothing wraps the transformer itself, whose forward CPU offloading replaces after every generation.
-    """
-
-    def __init__(self, interceptor: ScheduleInterceptor, stack: BlockStack, index: int | None, entry: bool) -> None:
-        super().__init__(interceptor, stateful=entry)
-        self._stack = stack
-        self._index = index
-        self._entry = entry
-        self._first = index == 0
-        self._last = index == len(stack.blocks) - 1
+    def __init__(self, interceptor: ScheduleInterceptor) -> None:
+        super().__init__(interceptor, entry=True)
+        self._interceptor = interceptor
 
     def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        original: Any = self.fn_ref.original_forward
-        interceptor = self.interceptor
-        if self._entry:
-            interceptor._begin_single(self.context_name)
-        current = interceptor._pass
-        if current is None:
-            return original(*args, **kwargs)
-        if self._index is None:
-            return original(*args, **kwargs) if current.computes else args[0]
-        if self._first:
-            interceptor._enter_stack(self._stack.image_tokens_in(self._index, args, kwargs))
-        if not current.computes:
-            if self._last:
-                return self._stack.bypass(self._index, args, kwargs, interceptor._forecast_stack())
-            image_tokens = self._stack.image_tokens_in(self._index, args, kwargs)
-            return self._stack.bypass(self._index, args, kwargs, image_tokens)
-        output = original(*args, **kwargs)
-        if self._last:
-            interceptor._leave_stack(self._stack.image_tokens_out(self._index, output))
-        return output
-
-
-def attached_interceptor(transformer: nn.Module) -> ScheduleInterceptor | None:
-    """The interceptor attached to this transformer instance, if any."""
-    for module in block_stack(transformer).blocks:
-        registry: HookRegistry | None = getattr(module, "_diffusers_hook", None)
-        hook = registry.get_hook(HOOK_NAME) if registry is not None else None
-        if isinstance(hook, _StackHook):
-            return hook.interceptor
-    return None
-
-
-def _hooks_for(interceptor: ScheduleInterceptor, stack: BlockStack, split_rows: bool) -> HookSet:
-    modules: list[tuple[nn.Module, int | None]] = [(module, None) for module in stack.block_inputs]
-    modules += [(block, index) for index, block in enumerate(stack.blocks)]
-    hooks: list[tuple[nn.Module, ModelHook]] = [
-        (module, _StackHook(interceptor, stack, index, entry=place == 0 and not split_rows))
-        for place, (module, index) in enumerate(modules)
-    ]
-    if split_rows:
-        hooks.append((stack.transformer, _SplitHook(interceptor, stateful=True)))
-    return HookSet(stack.transformer, hooks)
+        return self._interceptor.split_call(self.fn_ref.original_forward, args, kwargs, self.context_name)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from recache_ray.caching.intercept import ScheduleInterceptor, attached_interceptor
+from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.registry import build_mechanism, parse_mechanism
+from recache_ray.caching.stack_interceptor import attached_interceptor
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.types import MechanismSpec
@@ -19,7 +20,7 @@ def enable(pipe: Any, schedule: Schedule, mechanism: str | MechanismSpec = "tayl
     Args:
         pipe: a diffusers pipeline with a ``transformer`` of a known class.
         schedule: its ``num_steps`` must equal the steps the pipeline is called with.
-        mechanism: ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"`` or a spec.
+        mechanism: ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"``, ``"hermite2"`` or a spec.
 
     Raises:
         BadInputError: here if pipeline or mechanism is unknown; at the pipeline's first step if it runs another

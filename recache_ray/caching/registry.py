@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 
+from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.taylor import TaylorSeer
+from recache_ray.caching.two_anchor import GatedMechanism, TwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
-KINDS = ("reuse", "taylor", "newton")
+KINDS = ("reuse", "taylor", "newton", "hermite")
 MAX_ORDER = 4
 
 
@@ -31,11 +33,22 @@ def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
             return TaylorSeer(spec.order)
         case "newton":
             return Newton(spec.order)
+        case "hermite":
+            return HiCache(spec.order)
     raise BadInputError(_unknown(spec.kind))
 
 
+def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
+    """The mechanism a spec names for use under a gate, where ``dcta`` is one more.
+
+    Raises:
+        BadInputError: as :func:`build_mechanism`.
+    """
+    return TwoAnchor() if spec.kind == TwoAnchor.id else build_mechanism(spec)
+
+
 def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
-    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"``; a spec is returned as it is.
+    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"newton2"``, ``"hermite2"``, ...; a spec is returned as it is.
 
     Raises:
         BadInputError: if the name is none of these.

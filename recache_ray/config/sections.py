@@ -36,7 +36,9 @@ class MechanismConfig:
     """What a cached step does."""
 
     kind: str = knob(
-        "taylor", "newton is exact for uneven gaps, taylor is TaylorSeer", choices=("reuse", "taylor", "newton")
+        "taylor",
+        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache",
+        choices=("reuse", "taylor", "newton", "hermite"),
     )
     order: int = knob(1, "forecast order; ignored by reuse", ge=0, le=4)
 
@@ -149,7 +151,11 @@ class EvaluationConfig:
 
     budgets: str = knob("", "budgets to evaluate; empty means learning.budgets")
     baselines: tuple[str, ...] = knob(
-        ("uniform", "uniform_warm", "uniform_ends", "random"), "schedules to compare with"
+        ("uniform", "uniform_warm", "uniform_ends", "random"),
+        "schedules to compare with; adaptive rivals (teacache, easycache, fbcache, dicache) also as NAME_frozen",
+    )
+    gate_prompts: int = knob(
+        8, "prompts that thresholds of adaptive baselines are found on, never those of split", ge=1
     )
     split: str = knob("test", "prompts to evaluate on", choices=("train", "validation", "test"))
     random_schedules: int = knob(2, "schedules averaged for the random baseline", ge=1)

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from recache_ray.caching.gates.gate import Gate
 from recache_ray.caching.mechanism import CachingMechanism
+from recache_ray.caching.two_anchor import GatedMechanism
 from recache_ray.errors import RecacheError
 from recache_ray.schedules import Schedule
 
@@ -68,6 +70,14 @@ class Generation:
     forwards_requested: int
     forwards_executed: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatedGeneration:
+    """The picture of one generation under a gate, and the schedule that arose."""
+
+    generation: Generation
+    schedule: Schedule
 
 
 class NonFiniteGenerationError(RecacheError):
@@ -136,5 +146,15 @@ class ModelAdapter(Protocol):
         Raises:
             BadInputError: if a schedule's T is not the model's, or a cached step has no mechanism.
             NonFiniteGenerationError: if any result is NaN or infinite.
+        """
+        ...
+
+    def run_gated(
+        self, embeddings: Mapping[str, Tensor], noise_seed: int, gate: Gate, mechanism: GatedMechanism
+    ) -> GatedGeneration:
+        """Generate one picture whose computed steps the gate chooses as it goes.
+
+        Raises:
+            NonFiniteGenerationError: if the result is NaN or infinite.
         """
         ...

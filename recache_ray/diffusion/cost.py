@@ -75,18 +75,18 @@ def measure_step_cost(
         raise BadInputError(f"model.num_steps = {num_steps}: measuring a cached step needs at least 2")
     schedule = Schedule(num_steps, tuple(range((num_steps + 1) // 2)))
     counter = FlopCounterMode(display=False)
-    with counter, _readings(adapter.transformer, counter.get_total_flops) as flops:
+    with counter, transformer_readings(adapter.transformer, counter.get_total_flops) as flops:
         adapter.run(embeddings, 0, [schedule], mechanism)
-    with _readings(adapter.transformer, _clock(adapter.spec.device)) as seconds:
+    with transformer_readings(adapter.transformer, _clock(adapter.spec.device)) as seconds:
         for _ in range(repeats):
             adapter.run(embeddings, 0, [schedule], mechanism)
-    computed_flops, cached_flops = _split(flops, schedule, adapter.spec.forwards_per_step)
-    computed_s, cached_s = _split(seconds, schedule, adapter.spec.forwards_per_step)
+    computed_flops, cached_flops = split_steps(flops, schedule, adapter.spec.forwards_per_step)
+    computed_s, cached_s = split_steps(seconds, schedule, adapter.spec.forwards_per_step)
     return StepCost(computed_flops, cached_flops, computed_s, cached_s)
 
 
 @contextmanager
-def _readings(transformer: nn.Module, read: Callable[[], float]) -> Iterator[list[float]]:
+def transformer_readings(transformer: nn.Module, read: Callable[[], float]) -> Iterator[list[float]]:
     """Collect how much ``read()`` grows during each call of ``transformer``."""
     grown: list[float] = []
     started: list[float] = []
@@ -105,13 +105,13 @@ def _readings(transformer: nn.Module, read: Callable[[], float]) -> Iterator[lis
             handle.remove()
 
 
-def _split(calls: list[float], schedule: Schedule, forwards_per_step: int) -> tuple[float, float]:
-    """Median cost of computed and of cached steps over whole generations."""
+def split_steps(calls: list[float], schedule: Schedule, forwards_per_step: int) -> tuple[float, float]:
+    """Median cost of computed and of cached steps over whole generations; 0 where there are none of a kind."""
     steps = [sum(calls[start : start + forwards_per_step]) for start in range(0, len(calls), forwards_per_step)]
     mask = schedule.compute_mask * (len(steps) // schedule.num_steps)
     computed = [cost for cost, computes in zip(steps, mask, strict=True) if computes]
     cached = [cost for cost, computes in zip(steps, mask, strict=True) if not computes]
-    return median(computed), median(cached)
+    return median(computed) if computed else 0.0, median(cached) if cached else 0.0
 
 
 def _clock(device: str) -> Callable[[], float]:

@@ -14,10 +14,13 @@ import torch
 from diffusers import FluxPipeline
 from torch import Tensor, nn
 
+from recache_ray.caching.adaptive import AdaptiveInterceptor
+from recache_ray.caching.gates.gate import Gate
 from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import CachingMechanism
+from recache_ray.caching.two_anchor import GatedMechanism
 from recache_ray.config.sections import ModelConfig
-from recache_ray.diffusion.adapter import Generation, ModelSpec, NonFiniteGenerationError
+from recache_ray.diffusion.adapter import GatedGeneration, Generation, ModelSpec, NonFiniteGenerationError
 from recache_ray.diffusion.fingerprint import config_hash, weights_fingerprint
 from recache_ray.diffusion.hub import resolve_folder
 from recache_ray.diffusion.quiet import quiet_loading
@@ -166,11 +169,24 @@ class FluxAdapter:
             with ScheduleInterceptor(self.transformer, schedules, mechanism) as interceptor:
                 pictures = self._call(embeddings, noise_seed, len(schedules))
             executed = interceptor.forwards_executed
-        failed = [s for s, picture in zip(schedules, pictures, strict=True) if not np.isfinite(picture).all()]
-        if failed:
-            raise NonFiniteGenerationError(failed, noise_seed)
-        images = (pictures * 255).round().astype(np.uint8)[:, None]
+        images = _quantise(pictures, schedules, noise_seed)
         return Generation(images, requested, executed, time.perf_counter() - started)
+
+    def run_gated(
+        self, embeddings: Mapping[str, Tensor], noise_seed: int, gate: Gate, mechanism: GatedMechanism
+    ) -> GatedGeneration:
+        """Generate one picture whose computed steps the gate chooses as it goes.
+
+        Raises:
+            NonFiniteGenerationError: if the result is NaN or infinite.
+        """
+        started = time.perf_counter()
+        with AdaptiveInterceptor(self.transformer, gate, mechanism, self.spec.num_steps) as interceptor:
+            pictures = self._call(embeddings, noise_seed, 1)
+        schedule = interceptor.schedule
+        images = _quantise(pictures, [schedule], noise_seed)
+        seconds = time.perf_counter() - started
+        return GatedGeneration(Generation(images, schedule.budget, schedule.budget, seconds), schedule)
 
     def _call(self, embeddings: Mapping[str, Tensor], noise_seed: int, count: int) -> npt.NDArray[np.float32]:
         """One pipeline call for ``count`` siblings; float pictures [M, H, W, 3] in 0..1."""
@@ -228,6 +244,16 @@ def load_flux(section: ModelConfig, path: str, with_text_encoders: bool = False)
     if with_text_encoders:
         adapter.load_text_encoders()
     return adapter
+
+
+def _quantise(
+    pictures: npt.NDArray[np.float32], schedules: Sequence[Schedule], noise_seed: int
+) -> npt.NDArray[np.uint8]:
+    """Pictures [M, H, W, 3] in 0..1 as images [M, 1, H, W, 3], one schedule each."""
+    failed = [s for s, picture in zip(schedules, pictures, strict=True) if not np.isfinite(picture).all()]
+    if failed:
+        raise NonFiniteGenerationError(failed, noise_seed)
+    return (pictures * 255).round().astype(np.uint8)[:, None]
 
 
 def _name(path: str) -> str:

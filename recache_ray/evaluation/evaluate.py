@@ -10,6 +10,7 @@ from pathlib import Path
 from recache_ray.config.sections import EvaluationConfig
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
+from recache_ray.evaluation.gates import GatedMethod, measure_gates
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Methods, OnProgress, measure
 from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
@@ -59,6 +60,7 @@ def evaluate(
     inclusion: Mapping[int, Sequence[float]] | None = None,
     on_progress: OnProgress | None = None,
     first_task_id: int = 0,
+    adaptive: Mapping[str, GatedMethod] | None = None,
 ) -> Evaluation:
     """Compare the table's schedules with ``baselines`` on held-out requests and write the results into ``folder``.
 
@@ -80,6 +82,7 @@ def evaluate(
         inclusion: the policy's inclusion probabilities per budget, for the heat map.
         on_progress: called with (phase, tasks done, tasks in all).
         first_task_id: lowest task id to use.
+        adaptive: methods whose schedules arise during the generation, by name.
 
     Raises:
         BadInputError: if there are no requests or the table lacks a budget.
@@ -90,6 +93,17 @@ def evaluate(
     methods: Methods = {POLICY: {budget: (table[budget],) for budget in budgets}, **baselines}
     measured = measure(pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id)
     rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
+    gated = measure_gates(
+        pool,
+        adaptive or {},
+        measured.requests,
+        cost,
+        bootstrap_samples=section.bootstrap_samples,
+        seed=seed,
+        first_task_id=first_task_id + measured.num_tasks,
+        on_progress=on_progress,
+    )
+    rows = (*rows, *gated.rows)
     files = [
         *write_frontier(rows, folder),
         SAMPLES.write(samples_of(measured, methods, mechanism), folder / "samples.parquet"),
@@ -104,12 +118,13 @@ def evaluate(
         measured.requests[: section.grid_prompts],
         mechanism,
         on_progress=on_progress,
-        first_task_id=first_task_id + measured.num_tasks,
+        first_task_id=first_task_id + measured.num_tasks + gated.num_tasks,
     )
     title = f"Held-out prompts, {mechanism.id} caching, T = {table.num_steps} (red: closest to the uncached picture)"
     files.append(write_grid(examples, folder / "grid.png", title=title))
     files.append(PICTURES.write(pictures_of(examples, rivals), folder / "pictures.parquet"))
-    return Evaluation(rows, measured.failures, measured.forwards_requested, measured.forwards_executed, tuple(files))
+    failures = (*measured.failures, *gated.failures)
+    return Evaluation(rows, failures, measured.forwards_requested, measured.forwards_executed, tuple(files))
 
 
 def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:

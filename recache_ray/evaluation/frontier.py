@@ -17,7 +17,7 @@ from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.evaluation.bootstrap import mean_interval
 from recache_ray.evaluation.measure import Measurements, Methods
 from recache_ray.schedules import Schedule
-from recache_ray.types import MechanismSpec
+from recache_ray.types import MechanismSpec, RewardBreakdown
 
 PSNR_CAP_DB = 100.0
 """PSNR of identical images, by the convention of TeaCache and PAB; the true value is infinite."""
@@ -35,9 +35,9 @@ class FrontierRow:
         mechanism: id of the caching mechanism, for example ``taylor1``.
         num_steps: T.
         budget: k asked for.
-        computed_steps_mean: mean over the schedules behind the row; k for fixed schedules.
+        computed_steps_mean: mean over the generations behind the row; k for fixed schedules.
         computed_steps_std: standard deviation of the same.
-        flops_ratio: FLOPs of all steps computed over FLOPs of this schedule; higher is cheaper.
+        flops_ratio: FLOPs of all steps computed over FLOPs of this schedule, probes included; higher is cheaper.
         seconds: denoising time of one generation, from the measured seconds of a computed and of a cached step.
         lpips: mean distance to the uncached reference; lower is better.
         psnr: mean in dB, at most 100.
@@ -74,6 +74,33 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One generation behind a row.
+
+    Attributes:
+        prompt: text.
+        schedule: the computed steps.
+        breakdown: reward and metrics.
+        partial_forwards: what an adaptive method spent on top of the schedule, in computed steps' FLOPs.
+    """
+
+    prompt: str
+    schedule: Schedule
+    breakdown: RewardBreakdown
+    partial_forwards: float = 0.0
+
+    def flops_ratio(self, cost: ScheduleCost) -> float:
+        """FLOPs of all steps computed over the FLOPs of this generation."""
+        ratio = cost.flops_ratio(self.schedule)
+        return ratio / (1 + ratio * self.partial_forwards / self.schedule.num_steps)
+
+    def seconds(self, cost: ScheduleCost) -> float:
+        """Denoising seconds of this generation, those of partial forwards in proportion to their FLOPs."""
+        num_steps = self.schedule.num_steps
+        return cost.seconds(self.schedule) + self.partial_forwards / num_steps * cost.seconds(Schedule.full(num_steps))
+
+
 class ScheduleCost(Protocol):
     """What a generation costs on this machine; ``diffusion.cost.StepCost`` is one."""
 
@@ -97,50 +124,58 @@ def frontier_rows(
 ) -> tuple[FrontierRow, ...]:
     """Average the measurements per method and budget, methods in the order given, budgets ascending."""
     return tuple(
-        _row(name, budget, by_budget[budget], measurements, mechanism, cost, bootstrap_samples, seed)
+        frontier_row(
+            name,
+            budget,
+            [
+                Generated(request.prompt.text, schedule, measurements.breakdowns[request, schedule])
+                for request in measurements.requests
+                for schedule in by_budget[budget]
+            ],
+            mechanism,
+            cost,
+            bootstrap_samples=bootstrap_samples,
+            seed=seed,
+        )
         for name, by_budget in methods.items()
         for budget in sorted(by_budget)
     )
 
 
-def _row(
+def frontier_row(
     name: str,
     budget: int,
-    schedules: Sequence[Schedule],
-    measurements: Measurements,
+    samples: Sequence[Generated],
     mechanism: MechanismSpec,
     cost: ScheduleCost,
+    *,
     bootstrap_samples: int,
     seed: int,
 ) -> FrontierRow:
-    samples = [
-        (request.prompt.text, measurements.breakdowns[request, schedule])
-        for request in measurements.requests
-        for schedule in schedules
-    ]
-    lpips = [breakdown.metrics["lpips"] for _, breakdown in samples]
-    low, high = mean_interval(lpips, [text for text, _ in samples], samples=bootstrap_samples, seed=seed)
-    computed = np.array([schedule.budget for schedule in schedules], dtype=np.float64)
+    """Average the generations of one method and budget."""
+    lpips = [sample.breakdown.metrics["lpips"] for sample in samples]
+    low, high = mean_interval(lpips, [sample.prompt for sample in samples], samples=bootstrap_samples, seed=seed)
+    computed = np.array([sample.schedule.budget for sample in samples], dtype=np.float64)
 
     def mean(metric: str) -> float | None:
-        values = [breakdown.metrics.get(metric) for _, breakdown in samples]
+        values = [sample.breakdown.metrics.get(metric) for sample in samples]
         present = [min(value, PSNR_CAP_DB) if metric == "psnr" else value for value in values if value is not None]
         return float(np.mean(present)) if len(present) == len(values) else None
 
     return FrontierRow(
         schedule=name,
         mechanism=mechanism.id,
-        num_steps=schedules[0].num_steps,
+        num_steps=samples[0].schedule.num_steps,
         budget=budget,
         computed_steps_mean=float(computed.mean()),
         computed_steps_std=float(computed.std()),
-        flops_ratio=float(np.mean([cost.flops_ratio(schedule) for schedule in schedules])),
-        seconds=float(np.mean([cost.seconds(schedule) for schedule in schedules])),
+        flops_ratio=float(np.mean([sample.flops_ratio(cost) for sample in samples])),
+        seconds=float(np.mean([sample.seconds(cost) for sample in samples])),
         lpips=float(np.mean(lpips)),
         psnr=mean("psnr"),
         ssim=mean("ssim"),
         quality=mean("quality"),
-        reward=float(np.mean([breakdown.reward for _, breakdown in samples])),
+        reward=float(np.mean([sample.breakdown.reward for sample in samples])),
         num_samples=len(samples),
         lpips_ci_low=low,
         lpips_ci_high=high,

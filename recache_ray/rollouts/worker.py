@@ -22,6 +22,7 @@ from recache_ray.references.reference import Reference
 from recache_ray.references.store import MissingReferenceError, ReferenceStore
 from recache_ray.rewards.scorer import Scorer
 from recache_ray.rollouts.calibration import calibrate
+from recache_ray.rollouts.gated import GateRunner
 from recache_ray.rollouts.reference_cache import ReferenceCache
 from recache_ray.rollouts.sampling import ScheduleSampler
 from recache_ray.schedules import Schedule
@@ -38,6 +39,7 @@ from recache_ray.types import (
     RolloutFailure,
     RolloutGroup,
     RolloutTask,
+    SignalTask,
     Task,
     TaskResult,
 )
@@ -74,6 +76,7 @@ class RolloutWorker:
         self._max_batch = max_batch
         self._name = name
         self._sampler = ScheduleSampler()
+        self._gates = GateRunner(adapter, scorer)
         self._encoded = False
 
     def run(self, task: Task, snapshot: PolicySnapshot | None = None) -> TaskResult:
@@ -93,6 +96,8 @@ class RolloutWorker:
                     return self._probe(task)
                 case CalibrationTask():
                     return calibrate(self._adapter, self._reference(task.request).embeddings, task, self._name)
+                case SignalTask():
+                    return self._gates.record(task, self._reference(task.request), self._name)
         except NonFiniteGenerationError as error:
             return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
 
@@ -137,6 +142,8 @@ class RolloutWorker:
         )
 
     def _roll_out(self, task: RolloutTask, snapshot: PolicySnapshot | None) -> RolloutGroup | RolloutFailure:
+        if task.gates:
+            return self._roll_out_gates(task)
         started = time.perf_counter()
         schedules, log_probs = self._schedules(task, snapshot)
         # a known reward lacks what evaluation asks for on top
@@ -166,6 +173,26 @@ class RolloutWorker:
             rollouts=_rollouts(schedules, log_probs, known, measured, pictures),
             forwards_requested=self._adapter.spec.forwards_per_step * sum(schedule.budget for schedule in schedules),
             forwards_executed=executed,
+            seconds=time.perf_counter() - started,
+            worker=self._name,
+        )
+
+    def _roll_out_gates(self, task: RolloutTask) -> RolloutGroup | RolloutFailure:
+        started = time.perf_counter()
+        reference = self._reference(task.request)
+        self._release_text_encoders()
+        try:
+            rollouts = self._gates.run(task, reference)
+        except RunFailedError as error:
+            return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
+        forwards = self._adapter.spec.forwards_per_step * sum(rollout.schedule.budget for rollout in rollouts)
+        return RolloutGroup(
+            task_id=task.task_id,
+            request=task.request,
+            policy_version=task.policy_version,
+            rollouts=rollouts,
+            forwards_requested=forwards,
+            forwards_executed=forwards,
             seconds=time.perf_counter() - started,
             worker=self._name,
         )

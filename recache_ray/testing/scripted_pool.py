@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    GateSpec,
     GenerationRequest,
     ModelReport,
     PolicySnapshot,
@@ -23,6 +24,7 @@ from recache_ray.types import (
 
 Score = Callable[[GenerationRequest, Schedule], RewardBreakdown]
 Draw = Callable[[GenerationRequest, Schedule], bytes]
+Decide = Callable[[GenerationRequest, GateSpec], Schedule]
 
 
 class ScriptedPool:
@@ -33,6 +35,8 @@ class ScriptedPool:
         draw: PNG bytes of a pair, for tasks that ask for images.
         capacity: what :attr:`capacity` says.
         failing: task ids that fail, with a reason and not retryable.
+        decide: the schedule that arises under a gate, for tasks that bring some; each costs a hundredth of a computed
+            step per cached one.
 
     Attributes:
         tasks: every task submitted, in order.
@@ -40,7 +44,13 @@ class ScriptedPool:
     """
 
     def __init__(
-        self, score: Score, *, draw: Draw | None = None, capacity: int = 2, failing: Collection[int] = ()
+        self,
+        score: Score,
+        *,
+        draw: Draw | None = None,
+        capacity: int = 2,
+        failing: Collection[int] = (),
+        decide: Decide | None = None,
     ) -> None:
         self.tasks: list[Task] = []
         self.max_in_flight = 0
@@ -48,6 +58,7 @@ class ScriptedPool:
         self._draw = draw
         self._capacity = capacity
         self._failing = frozenset(failing)
+        self._decide = decide
         self._queue: list[Task] = []
 
     @property
@@ -82,22 +93,26 @@ class ScriptedPool:
             )
         assert isinstance(task, RolloutTask)
         draw = self._draw if task.return_images else None
+        schedules = task.schedules
+        if task.gates and self._decide is not None:
+            schedules = tuple(self._decide(task.request, gate) for gate in task.gates)
         rollouts = tuple(
             Rollout(
                 schedule=schedule,
                 log_prob=0.0,
                 breakdown=self._score(task.request, schedule),
                 image_png=draw(task.request, schedule) if draw is not None else None,
+                partial_forwards=0.01 * (schedule.num_steps - schedule.budget) if task.gates else 0.0,
             )
-            for schedule in task.schedules
+            for schedule in schedules
         )
-        unique = set(task.schedules)
+        unique = set(schedules)
         return RolloutGroup(
             task_id=task.task_id,
             request=task.request,
             policy_version=task.policy_version,
             rollouts=rollouts,
-            forwards_requested=sum(schedule.budget for schedule in task.schedules),
+            forwards_requested=sum(schedule.budget for schedule in schedules),
             forwards_executed=len({schedule.prefix(step) for schedule in unique for step in schedule.compute_steps}),
             seconds=0.0,
             worker="scripted",

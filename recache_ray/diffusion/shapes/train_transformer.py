@@ -1,6 +1,6 @@
 """Trains the transformer and both text encoders together, by rectified flow.
 
-With noise level s in (0, 1), data x and noise e, the input is (1 - s)·x + s·e and the target e - x, moved by the guidance.
+With noise level s in (0, 1), data x and noise e, the input is (1 - s)·x + s·e and the target e - x plus guidance.
 Shapes: tokens (B, 64, 16); text states (B, 24, 128); pooled text (B, 64); noise levels (B,).
 """
 
@@ -75,7 +75,7 @@ def noise_levels(count: int, generator: torch.Generator) -> torch.Tensor:
 def flow_loss(
     model: nn.Module, examples: Examples, generator: torch.Generator, guidance: Guidance, guided: float
 ) -> torch.Tensor:
-    """Mean squared error of the velocity, one noise level per example; `guided` in [0, 1] is the share of the guidance."""
+    """Mean squared error of the velocity, one noise level per example; `guided` in [0, 1] scales the guidance."""
     levels = noise_levels(len(examples.latents), generator)
     noise = torch.randn(examples.latents.shape, generator=generator)
     mix = levels.view(-1, 1, 1)

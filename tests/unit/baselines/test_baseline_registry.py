@@ -23,6 +23,14 @@ def test_unknown_name_gets_the_nearest_one_in_one_line() -> None:
         baseline_schedules("zzz", 20, 7)
 
 
+def test_adaptive_names_are_known_and_have_no_schedule_of_their_own() -> None:
+    names = ("teacache", "dicache_frozen", "dicache_dcta")
+    assert check_baselines(names) == names
+    for name in names:
+        with pytest.raises(BadInputError, match=f"baseline '{name}': has no schedule before its gate has decided"):
+            baseline_schedules(name, 20, 7)
+
+
 def test_repeated_names_count_once() -> None:
     assert check_baselines(["random", "uniform", "random"]) == ("random", "uniform")
 

@@ -11,18 +11,21 @@ import torch
 from flux_runs import NUM_STEPS, latents, schedule
 from torch import Tensor
 
+from recache_ray.caching.block_call import BlockCall
 from recache_ray.caching.cut import block_stack
-from recache_ray.caching.intercept import ScheduleInterceptor, attached_interceptor
+from recache_ray.caching.hermite import HiCache
+from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
+from recache_ray.caching.stack_interceptor import attached_interceptor
 from recache_ray.caching.taylor import TaylorSeer
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.testing.row_counter import RowCounter
 from recache_ray.testing.tiny_flux import tiny_flux_pipeline
 
-MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2)]
+MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2), HiCache(2)]
 
 
 def by_id(mechanism: CachingMechanism) -> str:
@@ -313,9 +316,10 @@ def test_wrong_use_is_refused(pipe: Any, embeds: dict[str, Tensor]) -> None:
 
 def test_a_branch_that_skips_a_computed_step_is_reported(pipe: Any) -> None:
     interceptor = ScheduleInterceptor(pipe.transformer, [schedule(0, 2)], Reuse())
-    interceptor._begin_single("cond")
-    interceptor._begin_single("cond")
-    interceptor._begin_single("uncond")
-    interceptor._enter_stack(torch.zeros(1, 2, 2))
+    for branch in ("cond", "cond", "uncond"):
+        interceptor.begin(branch)
+    interceptor.enter_stack(
+        BlockCall(block_stack(pipe.transformer), 0, torch.nn.Identity(), (), {"hidden_states": torch.zeros(1, 2, 2)})
+    )
     with pytest.raises(BadInputError, match="not called at computed step 0"):
-        interceptor._forecast_stack()
+        interceptor.forecast_stack()

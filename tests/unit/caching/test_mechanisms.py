@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.polynomial.hermite import hermval
 
+from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.mechanism import CachingMechanism, FeatureHistory
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
@@ -45,6 +49,8 @@ SQUARE = [0.0, 0.0, 1.0]
         (TaylorSeer(2), [0, 6, 12], {13: 163.0, 15: 207.0, 17: 259.0}),
         (Newton(2), [0, 1, 2, 8], {9: 81.0, 11: 121.0, 13: 169.0}),
         (Newton(2), [0, 6, 12], {13: 169.0, 15: 225.0, 17: 289.0}),
+        # the differences are those of TaylorSeer; Hermite polynomials damp them
+        (HiCache(2), [0, 1, 2, 8], {9: 68.85, 11: 80.02, 13: 92.35}),
         (Reuse(), [0, 1, 2, 8], {9: 64.0, 11: 64.0, 13: 64.0}),
     ],
 )
@@ -71,13 +77,13 @@ def test_newton_is_exact_on_polynomials_of_its_order(
     assert abs(forecast(Newton(order), steps, coefficients, target) - expected) <= 1e-6 * scale
 
 
-@pytest.mark.parametrize("family", [TaylorSeer, Newton])
+@pytest.mark.parametrize("family", [TaylorSeer, Newton, HiCache])
 def test_order_zero_is_reuse(family: type) -> None:
     for step in (9, 11, 40):
         assert forecast(family(0), [0, 1, 2, 8], SQUARE, step) == forecast(Reuse(), [0, 1, 2, 8], SQUARE, step)
 
 
-@pytest.mark.parametrize("family", [TaylorSeer, Newton])
+@pytest.mark.parametrize("family", [TaylorSeer, Newton, HiCache])
 @pytest.mark.parametrize("anchors", [1, 2, 3, 4])
 def test_few_computed_steps_fall_back_to_the_highest_available_order(family: type, anchors: int) -> None:
     steps = [0, 2, 3, 7][:anchors]
@@ -86,7 +92,7 @@ def test_few_computed_steps_fall_back_to_the_highest_available_order(family: typ
     assert forecast(family(4), steps, cubic, 9) == forecast(available, steps, cubic, 9)
 
 
-@pytest.mark.parametrize("mechanism", [Reuse(), TaylorSeer(2), Newton(2)])
+@pytest.mark.parametrize("mechanism", [Reuse(), TaylorSeer(2), Newton(2), HiCache(2)])
 def test_histories_are_not_changed_by_what_comes_after(mechanism: CachingMechanism) -> None:
     shared = history_of(mechanism, [0, 1, 4], SQUARE)
     before = [factor.clone() for factor in shared.factors]
@@ -96,7 +102,38 @@ def test_histories_are_not_changed_by_what_comes_after(mechanism: CachingMechani
     assert all(torch.equal(factor, old) for factor, old in zip(shared.factors, before, strict=True))
 
 
-@pytest.mark.parametrize("mechanism", [Reuse(), TaylorSeer(2), Newton(3)])
+@pytest.mark.parametrize("mechanism", [Reuse(), TaylorSeer(2), Newton(3), HiCache(2)])
 def test_memory_is_bounded_by_the_order(mechanism: CachingMechanism) -> None:
     history = history_of(mechanism, list(range(10)), SQUARE)
     assert len(history.factors) == getattr(mechanism, "order", 0) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    order=st.integers(0, 4),
+    gaps=st.lists(st.integers(1, 9), min_size=5, max_size=8),
+    ahead=st.integers(1, 9),
+    data=st.data(),
+)
+def test_hermite_follows_the_closed_form_of_its_polynomials(
+    order: int, gaps: list[int], ahead: int, data: st.DataObject
+) -> None:
+    steps = [sum(gaps[:index]) for index in range(len(gaps))]
+    coefficients = data.draw(st.lists(st.integers(-3, 3).map(float), min_size=5, max_size=5))
+    differences = [float(factor[0, 0, 0]) for factor in history_of(TaylorSeer(order), steps, coefficients).factors]
+    # numpy's physicists' series: H_i carries the coefficient sigma^i D_i / i! and is taken at sigma x
+    series = [0.5**i * difference / math.factorial(i) for i, difference in enumerate(differences)]
+    expected = float(hermval(0.5 * ahead, series))
+    scale = sum(abs(difference) * ahead**i for i, difference in enumerate(differences)) + 1.0
+    assert abs(forecast(HiCache(order), steps, coefficients, steps[-1] + ahead) - expected) <= 1e-9 * scale
+
+
+def test_hermite_with_one_two_and_three_anchors() -> None:
+    line = [5.0, 3.0]
+    assert forecast(HiCache(2), [4], line, 9) == 17.0  # one: reuse
+    assert forecast(HiCache(2), [0, 4], line, 9) == 17.0 + 0.5 * 3.0 * 5  # two: half the slope
+    assert forecast(HiCache(2), [0, 2, 4], line, 9) == forecast(HiCache(1), [0, 2, 4], line, 9)  # no second difference
+    assert forecast(HiCache(2), [0, 1, 2, 8], [7.0], 11) == 7.0  # a residual that does not change
+    # the offset of the second polynomial: -1/4 of the second difference (60 / 6 - 3) / 6, next to no distance at all
+    history = history_of(HiCache(2), [0, 1, 2, 8], SQUARE)
+    assert float(HiCache(2).predict(history, 8)[0, 0, 0]) == pytest.approx(64.0 - 0.25 * 7 / 6)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from recache_ray.caching.registry import build_mechanism, parse_mechanism
+from recache_ray.caching.registry import build_gated_mechanism, build_mechanism, parse_mechanism
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
 
 @pytest.mark.parametrize(
     ("name", "identity"),
-    [("reuse", "reuse"), ("taylor", "taylor1"), ("Taylor2", "taylor2"), ("newton", "newton1"), ("newton3", "newton3")],
+    [
+        ("reuse", "reuse"),
+        ("taylor", "taylor1"),
+        ("Taylor2", "taylor2"),
+        ("newton", "newton1"),
+        ("newton3", "newton3"),
+        ("hermite2", "hermite2"),
+    ],
 )
 def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
     spec = parse_mechanism(name)
@@ -21,7 +28,7 @@ def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "tailor", "reuse1", "2", "taylor-1", "taylor 1", 3])
 def test_unknown_names_are_refused_with_the_known_ones(name: object) -> None:
-    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton"):
+    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite"):
         parse_mechanism(name)  # type: ignore[arg-type]
 
 
@@ -34,3 +41,11 @@ def test_a_near_miss_gets_a_suggestion() -> None:
 def test_orders_out_of_range_are_refused(order: int) -> None:
     with pytest.raises(BadInputError, match=r"mechanism\.order = .*between 0 and 4"):
         build_mechanism(MechanismSpec("taylor", order))
+
+
+def test_dcta_is_a_mechanism_under_a_gate_alone() -> None:
+    spec = MechanismSpec("dcta")
+    assert build_gated_mechanism(spec).id == spec.id == "dcta"
+    assert build_gated_mechanism(MechanismSpec("taylor", 2)).id == "taylor2"
+    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite"):
+        build_mechanism(spec)

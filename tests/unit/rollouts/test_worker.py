@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from recache_ray.testing.tiny_worker import NUM_STEPS, DifferenceScorer
 from recache_ray.types import (
     CalibrationReport,
     CalibrationTask,
+    GateSpec,
     GenerationRequest,
     MechanismSpec,
     ModelReport,
@@ -33,6 +35,8 @@ from recache_ray.types import (
     RolloutFailure,
     RolloutGroup,
     RolloutTask,
+    SignalReport,
+    SignalTask,
     TaskResult,
 )
 
@@ -256,3 +260,66 @@ def test_residuals_that_vanish_are_a_failure(rig: Rig, monkeypatch: pytest.Monke
     failure = rig.worker.run(CalibrationTask(4, REQUEST, TAYLOR))
     assert isinstance(failure, RolloutFailure)
     assert not failure.retryable and REQUEST.prompt.text in failure.reason
+
+
+GATES = (GateSpec("fbcache", 0.0), GateSpec("fbcache", 0.2), GateSpec("easycache", 0.2), GateSpec("dicache", 1e9))
+
+
+def test_gates_report_the_schedule_that_arose_and_what_asking_cost(rig: Rig) -> None:
+    group = rig.run(RolloutTask(7, REQUEST, TAYLOR, gates=GATES, all_metrics=True))
+    untouched, by_block, by_output, forced = group.rollouts
+    assert untouched.schedule == FULL
+    assert untouched.breakdown.metrics["lpips"] == 0.0
+    assert untouched.partial_forwards == 0.0
+    assert forced.schedule == Schedule(NUM_STEPS, (0, NUM_STEPS - 1))
+    # three blocks of nearly equal size, one of which ran at each of the cached steps, after the text embedder
+    assert forced.partial_forwards / (NUM_STEPS - 2) == pytest.approx(1 / 3, abs=0.12)
+    assert by_output.partial_forwards < 0.1 * forced.partial_forwards
+    assert all(rollout.breakdown.metrics["psnr"] == 1.0 and not rollout.memoised for rollout in group.rollouts)
+    budgets = [rollout.schedule.budget for rollout in group.rollouts]
+    assert group.forwards_requested == group.forwards_executed == sum(budgets)
+    replayed = rig.run(given(*(rollout.schedule for rollout in group.rollouts), all_metrics=True))
+    for adaptive, static in zip((by_block, by_output, forced), replayed.rollouts[1:], strict=True):
+        assert adaptive.breakdown.reward == pytest.approx(static.breakdown.reward, abs=1 / 255)
+
+
+def test_gated_rollouts_are_a_function_of_the_task(rig: Rig, tmp_path: Path) -> None:
+    task = RolloutTask(7, REQUEST, TAYLOR, gates=GATES[1:2], return_images=True)
+    group = rig.run(task)
+    assert without_time(Rig(tmp_path / "store").run(task)) == without_time(rig.run(task)) == without_time(group)
+    assert all(decode_png(rollout.image_png or b"").shape == (16, 16, 3) for rollout in group.rollouts)
+
+
+def test_a_gate_that_does_not_fit_is_refused(rig: Rig) -> None:
+    with pytest.raises(BadInputError, match="table of 3 ratios: must be one per step, 8"):
+        rig.run(RolloutTask(7, REQUEST, TAYLOR, gates=(GateSpec("magcache", 0.1, table=(1.0,) * 3),)))
+
+
+def test_a_gated_generation_that_is_not_finite_is_a_failure(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_finite(*_: Any, **__: Any) -> None:
+        raise NonFiniteGenerationError([UNEVEN], 5)
+
+    monkeypatch.setattr(rig.adapter, "run_gated", not_finite)
+    failure = rig.worker.run(RolloutTask(7, REQUEST, TAYLOR, gates=GATES[:1]))
+    assert isinstance(failure, RolloutFailure)
+    assert "not finite" in failure.reason and REQUEST.prompt.text in failure.reason
+
+
+def test_signals_are_the_changes_of_an_uncached_generation(rig: Rig) -> None:
+    inputs: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
+    transformer = rig.adapter.transformer
+    handles = [
+        transformer.transformer_blocks[0].attn.register_forward_pre_hook(
+            lambda m, a, k: inputs.append(k["hidden_states"]), with_kwargs=True
+        ),
+        transformer.register_forward_hook(lambda m, a, output: outputs.append(output[0])),
+    ]
+    report = rig.worker.run(SignalTask(3, REQUEST))
+    for handle in handles:
+        handle.remove()
+    assert isinstance(report, SignalReport)
+    assert (report.task_id, report.worker, len(inputs)) == (3, "w0", NUM_STEPS)
+    for recorded, tensors in ((report.input_changes, inputs), (report.output_changes, outputs)):
+        changes = [float((b - a).abs().mean() / a.abs().mean()) for a, b in pairwise(tensors)]
+        assert recorded == pytest.approx(changes[:-1], rel=1e-6)
