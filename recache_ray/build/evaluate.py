@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -12,10 +13,14 @@ from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.summary import comparison
+from recache_ray.build.trackers import reopen_tracker
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
+from recache_ray.evaluation.evaluate import log_evaluation
 from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.run_lock import run_lock
 from recache_ray.schedules import ScheduleTable
+from recache_ray.tracking.provenance import provenance
 
 
 def load_trained(config: Config) -> tuple[ScheduleTable, BudgetPolicy]:
@@ -48,7 +53,7 @@ def load_policy(folder: Path) -> BudgetPolicy:
 
 
 def evaluate(config: Config, on_progress: OnProgress) -> str:
-    """Write ``run.dir/evaluation`` and return the comparison as text.
+    """Write ``run.dir/evaluation``, log it as the run's evaluation and return the comparison as text.
 
     Raises:
         BadInputError, RunFailedError: as :func:`run_evaluation`.
@@ -56,11 +61,16 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
     check_evaluation(config)
     table, policy = load_trained(config)
     requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
-    with open_pool(config, on_progress) as pool:
-        fill_references(
-            pool, (*requests, *gate_requests(config)), config.references.requests_per_task, on_progress, Event()
-        )
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(config.run.dir, on_status=on_progress))
+        opened = reopen_tracker(config, provenance(config.run.seed))
+        stack.callback(opened.tracker.close)
+        opened.confirm()
+        pool = stack.enter_context(open_pool(config, on_progress))
+        needed = (*requests, *gate_requests(config))
+        fill_references(pool, needed, config.references.requests_per_task, on_progress, Event())
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
+        log_evaluation(opened.tracker, evaluation)
     shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
     return f"{comparison(evaluation.rows)}\nforwards executed / requested {shared:.3f}\n\n{files}"

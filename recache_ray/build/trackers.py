@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from recache_ray.config.root import Config
 from recache_ray.tracking.base import Tracker
 from recache_ray.tracking.composite import CompositeTracker
 from recache_ray.tracking.jsonl import JsonlTracker, read_metrics
+from recache_ray.types import MechanismSpec
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,46 @@ def open_tracker(config: Config, resumed_update: int | None, facts: Mapping[str,
     Raises:
         BadInputError: if metrics.jsonl cannot be written; from ``confirm`` if MLflow cannot be used.
     """
-    folder = Path(config.run.dir)
-    jsonl = JsonlTracker(folder / "metrics.jsonl")
+    jsonl = JsonlTracker(Path(config.run.dir) / "metrics.jsonl")
     jsonl.resume_from(resumed_update or 0)
+    return _beside(jsonl, config, facts, replay=resumed_update is not None)
+
+
+def reopen_tracker(config: Config, facts: Mapping[str, object]) -> OpenedTracker:
+    """Open the record of a finished run to evaluate it again; ``confirm`` forgets the evaluation it holds, no more.
+
+    Where MLflow does not know the run, as on another server than it was trained with, it gets all of it.
+
+    Raises:
+        BadInputError: as :func:`open_tracker`.
+    """
+    jsonl = JsonlTracker(Path(config.run.dir) / "metrics.jsonl")
+    opened = _beside(jsonl, config, facts, replay=True)
+
+    def confirm() -> None:
+        opened.confirm()
+        jsonl.resume_from(None)
+
+    return OpenedTracker(opened.tracker, confirm)
+
+
+def _beside(jsonl: JsonlTracker, config: Config, facts: Mapping[str, object], *, replay: bool) -> OpenedTracker:
+    """MLflow beside ``jsonl`` where asked; what it holds already is not sent again."""
     if not config.tracking.mlflow:
         return OpenedTracker(jsonl, lambda: None)
     from recache_ray.tracking.mlflow_tracker import MlflowTracker
 
-    mlflow = MlflowTracker(config.tracking, folder, {"mechanism": config.mechanism.kind, **facts})
-    if resumed_update is None:
-        mlflow.log_params(flat(to_mapping(config)))
-    else:
-        mlflow.replay(read_metrics(folder / "metrics.jsonl"))
+    folder, asked = Path(config.run.dir), config.tracking
+    mechanism = MechanismSpec(config.mechanism.kind, config.mechanism.order).id
+    section = replace(
+        asked,
+        experiment=asked.experiment or f"recache_ray/{config.model.path or config.model.kind}",
+        run_name=asked.run_name or (mechanism if asked.study else ""),
+    )
+    mlflow = MlflowTracker(section, folder, {"mechanism": mechanism, **facts})
+    mlflow.log_params(flat(to_mapping(config)))
+    if replay:
+        mlflow.replay(line for line in read_metrics(folder / "metrics.jsonl") if not line.is_evaluation)
     return OpenedTracker(CompositeTracker([jsonl, mlflow]), mlflow.wait_until_started)
 
 

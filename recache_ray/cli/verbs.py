@@ -123,7 +123,7 @@ VERBS = {
             name="evaluate",
             summary="compare the trained policy with baselines over budgets, on held-out prompts",
             start="existing",
-            useful=("run.dir", "evaluation", "runtime.num_workers"),
+            useful=("run.dir", "evaluation", "runtime.num_workers", "tracking.mlflow_uri", "tracking.study"),
             examples=("recache evaluate run.dir=runs/default", "recache evaluate evaluation.budgets=4,6,8"),
             run=_evaluate,
         ),

@@ -141,8 +141,9 @@ class TrackingConfig:
 
     mlflow: bool = knob(True, "log to MLflow")
     mlflow_uri: str = knob("", "sqlite:///... or http(s)://...; empty means sqlite in run.dir/mlflow.db")
-    experiment: str = knob("recache_ray", "MLflow experiment name", required=True)
-    run_name: str = knob("", "MLflow run name; empty means the name of run.dir")
+    experiment: str = knob("", "MLflow experiment; empty means recache_ray/<model>, one for every model")
+    run_name: str = knob("", "MLflow run name; empty means the name of run.dir, in a study the mechanism")
+    study: str = knob("", "MLflow parent run that groups the runs to compare, one per mechanism; empty means none")
 
 
 @dataclass(frozen=True)

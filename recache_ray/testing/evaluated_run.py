@@ -98,4 +98,5 @@ def _write_metrics(path: Path) -> None:
         tracker.log_metrics(
             {"polish/lpips": 5 / evaluations, "polish/evaluations": float(evaluations)}, 24 + evaluations
         )
+    tracker.log_metrics({"eval/lpips": 0.05}, 3)
     tracker.close()

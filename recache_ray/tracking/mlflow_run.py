@@ -1,6 +1,6 @@
 """One open run on an MLflow server or database: found again or created, then fed in batches.
 
-Nothing else imports mlflow.
+Nothing but this and ``mlflow_study`` imports mlflow.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from recache_ray.errors import BadInputError
 from recache_ray.tracking.jsonl import EVALUATION_PREFIX
+from recache_ray.tracking.mlflow_study import join_study
 from recache_ray.tracking.records import File, Param, Point, Record
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,8 +73,8 @@ class MlflowRun:
         return False
 
 
-def open_run(uri: str, experiment: str, name: str, folder: Path, tags: Mapping[str, str]) -> MlflowRun:
-    """Open the run remembered in ``folder``, or create one and remember it there.
+def open_run(uri: str, experiment: str, name: str, folder: Path, tags: Mapping[str, str], study: str = "") -> MlflowRun:
+    """Open the run remembered in ``folder``, or create one and remember it there; ``study`` names its parent run.
 
     Raises:
         BadInputError: if the experiment was deleted.
@@ -86,11 +87,15 @@ def open_run(uri: str, experiment: str, name: str, folder: Path, tags: Mapping[s
     if remembered.exists():
         run = _resumed(client, remembered.read_text(encoding="utf-8").strip())
         if run is not None:
+            if study:
+                join_study(client, client.get_run(run.run_id).info.experiment_id, run.run_id, study)
             return run
     run_id = client.create_run(experiment_id, tags=dict(tags), run_name=name).info.run_id
     partial = remembered.with_suffix(".partial")
     partial.write_text(run_id + "\n", encoding="utf-8")
     partial.replace(remembered)
+    if study:
+        join_study(client, experiment_id, run_id, study)
     return MlflowRun(client, run_id, set(), {})
 
 

@@ -58,7 +58,7 @@ class MlflowTracker:
     Variables of MLflow's own that are already set in the environment win over the short timeouts set here.
 
     Args:
-        section: URI, experiment and run name.
+        section: URI, experiment (not empty), run name and study.
         run_dir: the run's folder, for the default database, the default name and the remembered id.
         tags: facts to compare and filter runs by, for example ``{"mechanism": "taylor1", "model": "shapes"}``.
     """
@@ -136,7 +136,8 @@ class MlflowTracker:
     def _work(self) -> None:
         name = self._section.run_name or self._run_dir.resolve().name
         try:
-            run = self._open_run(self._uri, self._section.experiment, name, self._run_dir, self._tags)
+            section = self._section
+            run = self._open_run(self._uri, section.experiment, name, self._run_dir, self._tags, section.study)
         except Exception as error:
             self._started.set_exception(self._start_error(error))
             return

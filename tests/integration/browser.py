@@ -85,6 +85,10 @@ class Browser:
         """Load a page in a window of this size, in the ``light`` or ``dark`` scheme, and wait until it is there."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self._navigate("about:blank")  # the same address with another hash would not load anything
+        self._navigate(url)
+
+    def _navigate(self, url: str) -> None:
         self.events.clear()
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + _ANSWER_WITHIN_S

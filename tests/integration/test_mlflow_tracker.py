@@ -73,7 +73,7 @@ def test_params_metrics_files_tags_and_status_arrive(section: TrackingConfig, tm
 def test_the_default_is_a_database_and_files_inside_the_run_folder_and_opening_it_is_quiet(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    tracker = MlflowTracker(TrackingConfig(run_name="mine"), tmp_path)
+    tracker = MlflowTracker(TrackingConfig(experiment="recache_ray", run_name="mine"), tmp_path)
     tracker.log_metrics({"a": 1.0}, 0)
     (tmp_path / "out.txt").write_text("")
     tracker.log_artifact(tmp_path / "out.txt")

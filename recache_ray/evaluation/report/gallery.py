@@ -13,8 +13,8 @@ from PIL import Image
 
 from recache_ray.evaluation.pictures import REFERENCE, Picture
 
-ERROR_GAIN = 4.0
-"""A channel that is off by a quarter of its range is the brightest."""
+ERROR_GAIN = 8.0
+"""A channel that is off by an eighth of its range is the brightest."""
 
 _LOSSLESS_SIDE = 128
 

@@ -58,10 +58,10 @@ def test_shares_count_the_computed_steps(inputs: ReportInputs) -> None:
     assert len(titles) == 2 + 4
 
 
-def test_error_maps_are_black_where_equal_and_brightest_from_a_quarter_on() -> None:
+def test_error_maps_are_black_where_equal_and_brightest_from_an_eighth_on() -> None:
     reference = np.zeros((2, 2, 3), np.uint8)
     picture = reference.copy()
-    picture[0, 0, 1], picture[0, 1, 2], picture[1, 0] = 64, 255, 20
+    picture[0, 0, 1], picture[0, 1, 2], picture[1, 0] = 32, 255, 10
     shown = np.asarray(error_map(reference, picture)).sum(axis=-1)
     assert shown[1, 1] < 10 < shown[1, 0] < shown[0, 0] and shown[0, 1] == shown[0, 0]
 
