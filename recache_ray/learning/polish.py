@@ -15,6 +15,7 @@ from statistics import fmean
 from recache_ray.learning import moves
 from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
+from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.seeding import derive_seed
 
 Pair = tuple[int, Schedule]
@@ -153,8 +154,8 @@ class LocalSearch:
         candidates: dict[Schedule, None] = {}
         for budget, near in centres.items():
             num_steps = near[0].num_steps
-            if moves.num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
-                found = list(moves.every_schedule(num_steps, budget))
+            if num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
+                found = list(every_schedule(num_steps, budget))
             else:
                 found = [*near, *self.starts[budget]]
                 found += [move for centre in near for move in moves.relocations(centre)]
