@@ -83,6 +83,13 @@ def _bench_rollout(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(text, 0 if passed else MISSED_TARGET)
 
 
+def _bench_learning(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.bench_learning import bench_learning
+
+    text, passed = bench_learning(config, progress)
+    return Finished(text, 0 if passed else MISSED_TARGET)
+
+
 VERBS = {
     verb.name: verb
     for verb in (
@@ -155,6 +162,18 @@ VERBS = {
             useful=("model.num_steps", "learning.budgets", "learning.siblings", "runtime.max_batch"),
             examples=("recache bench rollout", "recache bench rollout model.num_steps=50 learning.budgets=5..25"),
             run=_bench_rollout,
+        ),
+        Verb(
+            name="bench learning",
+            summary="regret of learning and of rival searches on tables of every schedule's LPIPS; resumable",
+            start="fresh",
+            useful=("bench", "run", "runtime.num_workers"),
+            examples=(
+                "recache bench learning",
+                "recache bench learning bench.num_steps=16 bench.budgets=2..8 bench.evaluations=[1000,2000] "
+                "bench.seeds=3",
+            ),
+            run=_bench_learning,
         ),
     )
 }

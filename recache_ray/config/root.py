@@ -28,6 +28,7 @@ class Config:
     tracking: s.TrackingConfig = section(s.TrackingConfig)
     evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
     generate: s.GenerateConfig = section(s.GenerateConfig)
+    bench: s.BenchConfig = section(s.BenchConfig)
 
     @property
     def budgets(self) -> tuple[int, ...]:

@@ -29,11 +29,13 @@ def learn_schedules(
     num_prompts: int,
     max_evaluations: int,
     seed: int = 0,
+    policy: str = "path",
 ) -> ScheduleTable:
     """Learn the best schedule of every budget for a black-box reward.
 
     The objective is the mean reward over prompts. ``reward_fn`` is never called twice with the same arguments and at
-    most ``max_evaluations`` times in all. A reward in the log domain, such as -ln(LPIPS), learns fastest.
+    most ``max_evaluations`` times in all. Rewards that are never positive are taken for costs with a minus sign, as
+    -LPIPS is: they are learnt through their logarithm, and the schedules returned have the lowest mean cost.
 
     Args:
         reward_fn: ``reward_fn(prompt_index, schedule)``, deterministic, finite, higher is better.
@@ -42,6 +44,7 @@ def learn_schedules(
         num_prompts: prompt indices are ``0..num_prompts - 1``.
         max_evaluations: bound on the calls of ``reward_fn``.
         seed: of sampling and search.
+        policy: kind of the policy, as in ``policy.kind``.
 
     Raises:
         BadInputError: if an argument is out of range or a reward is not finite.
@@ -67,9 +70,9 @@ def learn_schedules(
 
     num_updates = int(POLICY_SHARE * max_evaluations) // (SIBLINGS * len(chosen))
     section = LearningConfig(siblings=SIBLINGS, tasks_per_update=1, num_updates=num_updates)
-    policy = BudgetPolicy(num_steps, chosen, seed=seed)
+    learner = Learner(BudgetPolicy(num_steps, chosen, kind=policy, seed=seed), section)
     plan = TaskPlan(requests, MechanismSpec("black_box"), chosen, SIBLINGS, tasks_per_update=1, seed=seed)
     judged = min(num_prompts, max(3, max_evaluations // (FULL_JUDGEMENTS * len(chosen))))
-    loop = TrainingLoop(Learner(policy, section), plan, FunctionPool(reward), requests[:judged], section)
+    loop = TrainingLoop(learner, plan, FunctionPool(reward), requests[:judged], section)
     loop.learn()
     return loop.polish(max_evaluations - len(loop.memo))

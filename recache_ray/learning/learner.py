@@ -22,6 +22,7 @@ from recache_ray.learning.advantages import (
     leave_one_out_advantages,
     truncated_weights,
 )
+from recache_ray.learning.log_domain import log_domain
 from recache_ray.learning.reinforce import BudgetTerm, annealed_entropy_weight, max_entropy, reinforce_loss
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.types import PolicySnapshot, Rollout, RolloutGroup, UpdateStats
@@ -106,7 +107,7 @@ class Learner:
         return self.section.order == "arrival" and self.version - group.policy_version > self.section.max_policy_lag
 
     def _step(self, groups: Sequence[RolloutGroup]) -> dict[str, float]:
-        segments = [segment for group in groups for segment in _by_budget(group)]
+        segments = _segments(groups)
         budgets = sorted({segment.budget for segment in segments})
         self._scale.observe({budget: _mean_variance(segments, budget) for budget in budgets})
 
@@ -149,26 +150,32 @@ class Learner:
 
 @dataclass(frozen=True)
 class _Segment:
-    """The siblings of one task that share a budget, and with it a baseline."""
+    """The siblings of one task that share a budget, and with it a baseline; rewards in the log domain where costs."""
 
     budget: int
     policy_version: int
     rollouts: tuple[Rollout, ...]
-
-    @property
-    def rewards_M(self) -> Tensor:
-        return torch.tensor([rollout.breakdown.reward for rollout in self.rollouts], dtype=torch.float64)
+    rewards_M: Tensor
 
     @property
     def behaviour_log_prob_M(self) -> Tensor:
         return torch.tensor([rollout.log_prob for rollout in self.rollouts], dtype=torch.float64)
 
 
-def _by_budget(group: RolloutGroup) -> list[_Segment]:
-    siblings: dict[int, list[Rollout]] = defaultdict(list)
-    for rollout in group.rollouts:
-        siblings[rollout.schedule.budget].append(rollout)
-    return [_Segment(budget, group.policy_version, tuple(siblings[budget])) for budget in sorted(siblings)]
+def _segments(groups: Sequence[RolloutGroup]) -> list[_Segment]:
+    """Group by group, budgets ascending; one domain for all rewards of an update."""
+    rewards = log_domain([rollout.breakdown.reward for group in groups for rollout in group.rollouts])
+    remaining = iter(rewards)
+    segments = []
+    for group in groups:
+        siblings: dict[int, list[tuple[Rollout, float]]] = defaultdict(list)
+        for rollout in group.rollouts:
+            siblings[rollout.schedule.budget].append((rollout, next(remaining)))
+        for budget in sorted(siblings):
+            rollouts, values = zip(*siblings[budget], strict=True)
+            segment = _Segment(budget, group.policy_version, rollouts, torch.tensor(values, dtype=torch.float64))
+            segments.append(segment)
+    return segments
 
 
 def _mean_variance(segments: Sequence[_Segment], budget: int) -> float:

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Iterable, Iterator
 
 from recache_ray.schedules import Schedule
-
-
-def every_schedule(num_steps: int, budget: int) -> Iterator[Schedule]:
-    """All C(T - 1, k - 1) schedules of a budget."""
-    for steps in itertools.combinations(range(1, num_steps), budget - 1):
-        yield Schedule(num_steps, (0, *steps))
-
-
-def num_schedules(num_steps: int, budget: int) -> int:
-    """C(T - 1, k - 1)."""
-    return math.comb(num_steps - 1, budget - 1)
 
 
 def relocations(schedule: Schedule, distances: Iterable[int] = (1, 2)) -> Iterator[Schedule]:

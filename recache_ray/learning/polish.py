@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from recache_ray.learning import moves
+from recache_ray.learning.log_domain import log_domain
 from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
+from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.seeding import derive_seed
 
 Pair = tuple[int, Schedule]
@@ -153,8 +155,8 @@ class LocalSearch:
         candidates: dict[Schedule, None] = {}
         for budget, near in centres.items():
             num_steps = near[0].num_steps
-            if moves.num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
-                found = list(moves.every_schedule(num_steps, budget))
+            if num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
+                found = list(every_schedule(num_steps, budget))
             else:
                 found = [*near, *self.starts[budget]]
                 found += [move for centre in near for move in moves.relocations(centre)]
@@ -181,16 +183,19 @@ class LocalSearch:
     def _best_rows(self) -> list[Measurement]:
         """At most MAX_FITTED measurements: per budget the best ones for their request, where precision matters."""
         per_budget = MAX_FITTED // len(self.starts)
+        rows = [
+            Measurement(schedule, request, reward)
+            for schedule, rewards in self._rewards.items()
+            if schedule.budget in self.starts
+            for request, reward in rewards.items()
+        ]
+        seen = list(zip(rows, log_domain([row.reward for row in rows]), strict=True))
         chosen: list[Measurement] = []
         for budget in self.starts:
-            rows = [
-                Measurement(schedule, request, reward)
-                for schedule, rewards in self._rewards.items()
-                if schedule.budget == budget
-                for request, reward in rewards.items()
-            ]
-            ease = _mean_by_request(rows)
-            chosen += sorted(rows, key=lambda row: row.reward - ease[row.request], reverse=True)[:per_budget]
+            here = [(row, value) for row, value in seen if row.schedule.budget == budget]
+            ease = _mean_by_request(here)
+            here.sort(key=lambda pair: pair[1] - ease[pair[0].request], reverse=True)
+            chosen += [measurement for measurement, _ in here[:per_budget]]
         return chosen
 
 
@@ -204,9 +209,9 @@ def _sampled(schedules: list[Schedule], num: int, generator: random.Random) -> l
     return generator.sample(schedules, num) if len(schedules) > num else schedules
 
 
-def _mean_by_request(rows: Sequence[Measurement]) -> dict[int, float]:
-    """How easy each request is: an easy one gives any schedule a high reward."""
-    rewards: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        rewards[row.request].append(row.reward)
-    return {request: fmean(values) for request, values in rewards.items()}
+def _mean_by_request(rows: Sequence[tuple[Measurement, float]]) -> dict[int, float]:
+    """How easy each request is: an easy one gives any schedule a high value."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for measurement, value in rows:
+        values[measurement.request].append(value)
+    return {request: fmean(found) for request, found in values.items()}

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from recache_ray.schedules import ScheduleTable
 from recache_ray.types import RolloutGroup
 
-Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "evaluate"]
+Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "evaluate", "tables", "bench"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Progress:
     """One line of progress.
 
     Attributes:
-        phase: ``learn`` counts updates, ``polish`` counts evaluations, the others count tasks.
+        phase: ``learn`` counts updates, ``polish`` and ``tables`` count evaluations, the others count tasks.
         reward: mean reward of the last update or, while polishing, of the best schedules so far.
         lpips: the same for LPIPS; NaN where the reward does not measure it.
         lag: mean policy lag of the last update's groups.

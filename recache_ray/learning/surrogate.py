@@ -5,13 +5,16 @@ consecutive computed steps: each cached stretch adds its own error) and when the
 computed steps at every moment. What is learned at one budget carries over to neighbouring ones.
 
     k(S, S') = [v_e s(S, S') (h + (1 - h) b) + v_c exp(-|c(S) - c(S')|^2 / 2 l^2) b + v_b b + v_0]
-    k((S, p), (S', p')) = k(S, S') (1 + d [p = p']) + v_p b [p = p'] + v_r [S = S'] + v_n [S = S', p = p']
+    k((S, p), (S', p')) = k(S, S') (1 + v_d [p = p']) + v_p b [p = p'] + v_r [S = S'] + v_n [S = S', p = p']
 
 with b = exp(-(ln k - ln k')^2 / 2 l_b^2) between budgets, s the shared segments (a mixture of how many are equal and of
 how far smooth histograms over (start / T, end / T) overlap), c the cumulative count of computed steps. Rewards enter
-standardised per budget.
+standardised per budget, those that are costs with a minus sign as logarithms.
 
-Shapes: N measured pairs, U distinct schedules among them, S schedules asked about, G grid nodes.
+The mean over requests of rewards -c_p moves, to first order, like the mean of -ln c_p weighted by each request's share
+in the sum of the costs; so hard requests weigh more, and the weights are taken from the measurements of each budget.
+
+Shapes: P requests asked about, N measured pairs, U distinct schedules among them, S schedules asked about, G nodes.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from recache_ray.learning.log_domain import are_costs, log_domain
 from recache_ray.schedules import Schedule
 
 MAX_GRID = 20
@@ -45,7 +49,8 @@ class Measurement:
 class Variances:
     """The kernel's variances, in units of the spread of rewards within a budget.
 
-    ``sharpness`` is the share of a segment's variance that does not carry over to similar segments.
+    ``sharpness`` is the share of a segment's variance that does not carry over to similar segments, ``own_request``
+    the variance of a schedule's effect that is particular to a request, relative to what all requests share.
     """
 
     segments: float
@@ -53,16 +58,23 @@ class Variances:
     schedule_own: float
     noise: float
     sharpness: float
+    own_request: float
 
 
-SETTINGS = tuple(
-    Variances(segments, 1.6 * segments, own, noise, sharpness)
-    for sharpness in (0.0, 0.3, 0.8)
-    for segments in (0.1, 0.3, 1.0)
-    for own, noise in ((0.01, 0.01), (0.05, 0.02), (0.1, 0.1))
+FIRST_GUESS = Variances(0.3, 0.48, 0.05, 0.02, 0.3, 0.4)
+# One line of settings after the other is searched, each from the best of the lines before.
+SETTINGS: tuple[tuple[dict[str, float], ...], ...] = (
+    tuple(
+        {"segments": segments, "occupancy": 1.6 * segments, "schedule_own": own, "noise": noise}
+        for segments in (0.1, 0.3, 1.0)
+        for own, noise in ((0.01, 0.01), (0.05, 0.02), (0.1, 0.1))
+    ),
+    tuple({"sharpness": sharpness} for sharpness in (0.0, 0.3, 0.8)),
+    tuple({"own_request": share} for share in (0.15, 0.4, 1.0)),
 )
-_BUDGET, _CONSTANT, _REQUEST, _REQUEST_SHARE = 2.0, 1.0, 0.3, 0.15
+_BUDGET, _CONSTANT, _REQUEST = 2.0, 1.0, 0.3
 _TAIL = 2.0
+_PRIOR_ROWS = 2.0
 _BUDGET_WIDTH, _SHARED_SEGMENTS, _OCCUPANCY_WIDTH = 0.4, 0.3, 2.0
 
 
@@ -77,7 +89,7 @@ class RewardSurrogate:
     def __init__(self, data: _Data, variances: Variances) -> None:
         self.schedules, self.variances = data.schedules, variances
         self._data = data
-        kernel_NN = data.alike_UU.kernel(variances)[data.pairs] * (1 + _REQUEST_SHARE * data.same_request_NN)
+        kernel_NN = data.alike_UU.kernel(variances)[data.pairs] * (1 + variances.own_request * data.same_request_NN)
         kernel_NN += _REQUEST * data.alike_UU.budgets[data.pairs] * data.same_request_NN
         kernel_NN += variances.schedule_own * (data.pairs[0] == data.pairs[1])
         kernel_NN.diagonal().add_(variances.noise)
@@ -86,29 +98,44 @@ class RewardSurrogate:
         self.log_likelihood = float(-0.5 * data.target_N @ self._weights_N - self._factor_NN.diagonal().log().sum())
 
     def predict(self, schedules: Sequence[Schedule], requests: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [S] of the reward averaged over ``requests``, in each budget's own scale."""
+        """Mean and standard deviation [S] of the reward over ``requests``, in each budget's own scale."""
         asked = _Features.of(schedules)
-        covariance_SN = self._covariance(_Likeness.between(asked, self._data.features), requests)
+        weight_SP = self._weights(asked, requests)
+        covariance_SN = self._covariance(
+            _Likeness.between(asked, self._data.features), self._shares(weight_SP, requests)
+        )
         explained_NS = torch.linalg.solve_triangular(self._factor_NN, covariance_SN.T, upper=False)
         smooth_S = (asked.segments_SG**2).sum(-1)
         shared_S = smooth_S + self.variances.sharpness * (asked.budget_S - smooth_S)
         prior_S = self.variances.segments * shared_S + self.variances.occupancy + _BUDGET + _CONSTANT
-        prior_S = prior_S * (1 + _REQUEST_SHARE / len(requests))
-        prior_S = prior_S + _REQUEST / len(requests) + self.variances.schedule_own
+        spread_S = (weight_SP**2).sum(1)
+        prior_S = prior_S * (1 + self.variances.own_request * spread_S)
+        prior_S = prior_S + _REQUEST * spread_S + self.variances.schedule_own
         deviation_S = (prior_S - (explained_NS**2).sum(0)).clamp(min=1e-9).sqrt()
         return covariance_SN @ self._weights_N, deviation_S
 
     def fitted(self, requests: Sequence[int]) -> Tensor:
-        """Mean prediction [U] for each of :attr:`schedules`."""
-        return self._covariance(self._data.alike_UU, requests) @ self._weights_N
+        """Prediction [U] of the mean for each of :attr:`schedules`."""
+        share_UN = self._shares(self._weights(self._data.features, requests), requests)
+        return self._covariance(self._data.alike_UU, share_UN) @ self._weights_N
 
-    def _covariance(self, alike: _Likeness, requests: Sequence[int]) -> Tensor:
-        """Covariance [S, N] of mean rewards over ``requests`` with the measurements."""
-        data = self._data
-        share_N = torch.isin(data.request_N, torch.tensor(list(requests))).double() / len(requests)
-        covariance = alike.kernel(self.variances)[:, data.row_N] * (1 + _REQUEST_SHARE * share_N)
-        covariance += _REQUEST * alike.budgets[:, data.row_N] * share_N
-        covariance += self.variances.schedule_own * alike.equal[:, data.row_N]
+    def _weights(self, asked: _Features, requests: Sequence[int]) -> Tensor:
+        """Weight of each of ``requests`` in the mean, for the budget of each schedule asked about [S, P]."""
+        rows = {budget: self._data.request_weights(budget, requests) for budget in set(asked.budget_S.int().tolist())}
+        return torch.stack([rows[budget] for budget in asked.budget_S.int().tolist()])
+
+    def _shares(self, weight_SP: Tensor, requests: Sequence[int]) -> Tensor:
+        """The weight of each measurement's request in the mean, zero where it is not in it [S, N]."""
+        column = {request: index for index, request in enumerate(requests)}
+        padded = torch.nn.functional.pad(weight_SP, (0, 1))
+        return padded[:, [column.get(request, len(requests)) for request in self._data.request_N.tolist()]]
+
+    def _covariance(self, alike: _Likeness, share_SN: Tensor) -> Tensor:
+        """Covariance [S, N] of weighted means over requests with the measurements."""
+        row_N = self._data.row_N
+        covariance = alike.kernel(self.variances)[:, row_N] * (1 + self.variances.own_request * share_SN)
+        covariance += _REQUEST * alike.budgets[:, row_N] * share_SN
+        covariance += self.variances.schedule_own * alike.equal[:, row_N]
         return covariance
 
 
@@ -118,10 +145,14 @@ def fit_surrogate(measurements: Sequence[Measurement], variances: Variances | No
 
 
 def likeliest_variances(measurements: Sequence[Measurement]) -> Variances:
-    """The best of :data:`SETTINGS` by marginal likelihood, on an even selection of the measurements."""
+    """The best found in :data:`SETTINGS` by marginal likelihood, on an even selection of the measurements."""
     chosen = measurements[:: -(-len(measurements) // CHOOSE_ON)]
     data = _Data(chosen)
-    return max(SETTINGS, key=lambda setting: RewardSurrogate(data, setting).log_likelihood)
+    best = FIRST_GUESS
+    for line in SETTINGS:
+        tried = (replace(best, **changes) for changes in line)
+        best = max(tried, key=lambda variances: RewardSurrogate(data, variances).log_likelihood)
+    return best
 
 
 class _Data:
@@ -136,16 +167,37 @@ class _Data:
         self.request_N = torch.tensor([m.request for m in measurements])
         self.pairs = self.row_N[:, None], self.row_N[None, :]
         self.same_request_NN = (self.request_N[:, None] == self.request_N).double()
-        scales = _budget_scales(measurements)
-        targets = [_standardised(m.reward, *scales[m.schedule.budget]) for m in measurements]
+        rewards = [measurement.reward for measurement in measurements]
+        self.costs, seen = are_costs(rewards), log_domain(rewards)
+        self.seen_N = torch.tensor(seen, dtype=torch.float64)
+        self.budget_N = torch.tensor([m.schedule.budget for m in measurements])
+        scales = _budget_scales(self.budget_N.tolist(), seen)
+        targets = [
+            _standardised(value, *scales[m.schedule.budget]) for m, value in zip(measurements, seen, strict=True)
+        ]
         self.target_N = torch.tensor(targets, dtype=torch.float64)
 
+    def request_weights(self, budget: int, requests: Sequence[int]) -> Tensor:
+        """Share of each request in the sum of the costs of this budget's schedules [P]; equal for other rewards.
 
-def _budget_scales(measurements: Sequence[Measurement]) -> dict[int, tuple[float, float]]:
+        A request's cost is the geometric mean of what was measured on it, drawn towards the budget's as if
+        ``_PRIOR_ROWS`` more had been.
+        """
+        weight_P = torch.ones(len(requests), dtype=torch.float64)
+        here_N = self.budget_N == budget
+        if self.costs and here_N.any():
+            usual = self.seen_N[here_N].mean()
+            for index, request in enumerate(requests):
+                seen = self.seen_N[here_N & (self.request_N == request)]
+                weight_P[index] = torch.exp((usual - seen).sum() / (len(seen) + _PRIOR_ROWS))
+        return weight_P / weight_P.sum()
+
+
+def _budget_scales(budgets: Sequence[int], values: Sequence[float]) -> dict[int, tuple[float, float]]:
     """Median and spread of the rewards of each budget; a budget without spread takes the others' median spread."""
     rewards: dict[int, list[float]] = defaultdict(list)
-    for measurement in measurements:
-        rewards[measurement.schedule.budget].append(measurement.reward)
+    for budget, value in zip(budgets, values, strict=True):
+        rewards[budget].append(value)
     spreads = {budget: statistics.pstdev(values) for budget, values in rewards.items()}
     usual = statistics.median([spread for spread in spreads.values() if spread > 0.0] or [1.0])
     return {budget: (statistics.median(values), spreads[budget] or usual) for budget, values in rewards.items()}

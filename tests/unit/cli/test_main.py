@@ -168,11 +168,17 @@ def test_printed_settings_are_a_run_that_can_be_read_back(tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize(("passed", "status"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("verb", "module"), [("rollout", "bench"), ("learning", "bench_learning")])
 def test_a_missed_benchmark_target_is_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], passed: bool, status: int
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    passed: bool,
+    status: int,
+    verb: str,
+    module: str,
 ) -> None:
-    bench = types.ModuleType("recache_ray.build.bench")
-    bench.bench_rollout = lambda config, progress: ("2.0 times", passed)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "recache_ray.build.bench", bench)
-    assert main(["bench", "rollout"]) == status
+    bench = types.ModuleType(f"recache_ray.build.{module}")
+    setattr(bench, f"bench_{verb}", lambda config, progress: ("2.0 times", passed))
+    monkeypatch.setitem(sys.modules, f"recache_ray.build.{module}", bench)
+    assert main(["bench", verb]) == status
     assert capsys.readouterr() == ("2.0 times\n", "")

@@ -9,6 +9,7 @@ from recache_ray.learning import moves
 from recache_ray.learning.polish import LocalSearch
 from recache_ray.learning.surrogate import Measurement, fit_surrogate
 from recache_ray.schedules import Schedule
+from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.testing.synthetic_rewards import SegmentReward
 from recache_ray.types import GenerationRequest, Prompt
 
@@ -20,8 +21,8 @@ def reward(request, schedule):
 
 
 def test_enumeration_counts_match():
-    schedules = list(moves.every_schedule(8, 4))
-    assert len(schedules) == len(set(schedules)) == moves.num_schedules(8, 4) == 35
+    schedules = list(every_schedule(8, 4))
+    assert len(schedules) == len(set(schedules)) == num_schedules(8, 4) == 35
 
 
 def test_moves_keep_or_change_the_budget_as_they_say():
@@ -38,7 +39,7 @@ def test_moves_keep_or_change_the_budget_as_they_say():
 
 def test_surrogate_ranks_unseen_schedules_across_budgets_and_knows_what_it_measured():
     generator = random.Random(0)
-    schedules = {k: list(moves.every_schedule(12, k)) for k in (4, 5, 6)}
+    schedules = {k: list(every_schedule(12, k)) for k in (4, 5, 6)}
     chosen = [schedule for k in (4, 6) for schedule in generator.sample(schedules[k], 60)]
     train = [Measurement(schedule, request, reward(request, schedule)) for schedule in chosen for request in (0, 1)]
     train += [Measurement(s, 0, reward(0, s)) for s in generator.sample(schedules[5], 10)]
@@ -73,7 +74,7 @@ def test_search_is_a_pure_function_of_what_it_is_told():
 def test_failed_schedules_are_given_up():
     starts = {3: [moves.evenly_spaced(12, 3)]}
     search = LocalSearch(starts, range(2), [], evaluations=60, seed=0)
-    poisoned = {s for s in moves.every_schedule(12, 3) if s.computes(5)}
+    poisoned = {s for s in every_schedule(12, 3) if s.computes(5)}
     tried = []
     while pairs := search.propose():
         tried += [schedule for _, schedule in pairs if schedule in poisoned]
