@@ -21,6 +21,8 @@ from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.testing.fake_worker import build_fake_worker, fake_task
 from recache_ray.testing.tiny_worker import build_tiny_worker
 from recache_ray.types import (
+    CalibrationReport,
+    CalibrationTask,
     GenerationRequest,
     MechanismSpec,
     PolicySnapshot,
@@ -30,6 +32,7 @@ from recache_ray.types import (
     RolloutFailure,
     RolloutGroup,
     RolloutTask,
+    Task,
     TaskResult,
 )
 
@@ -216,10 +219,11 @@ def test_a_real_pipeline_gives_the_same_rollouts_inline_and_on_ray(tmp_path: Pat
     make_worker = partial(build_tiny_worker, str(tmp_path / "store"))
     requests = [GenerationRequest(Prompt(i, f"a small red circle {i}"), noise_seed=i) for i in range(3)]
     snapshot = BudgetPolicy(8, [3, 5]).snapshot(1)
-    tasks = [
+    tasks: list[Task] = [
         RolloutTask(i, request, MechanismSpec("taylor", 1), (3, 3, 5, 5), sampling_seed=i, policy_version=1)
         for i, request in enumerate(requests)
     ]
+    tasks.append(CalibrationTask(3, requests[0], MechanismSpec("taylor", 1)))
     remote = RayPool(make_worker, LIGHT)
     try:
         for i, request in enumerate(requests):
@@ -235,6 +239,10 @@ def test_a_real_pipeline_gives_the_same_rollouts_inline_and_on_ray(tmp_path: Pat
         inline.submit(task, snapshot)
     for expected in drain(inline):
         result = found.pop(expected.task_id)
+        if isinstance(expected, CalibrationReport):
+            assert isinstance(result, CalibrationReport)
+            assert replace(result, seconds=0.0, worker="") == replace(expected, seconds=0.0, worker="")
+            continue
         assert isinstance(expected, RolloutGroup) and isinstance(result, RolloutGroup)
         assert result.rollouts == expected.rollouts
         assert result.forwards_executed == expected.forwards_executed
