@@ -38,7 +38,8 @@ def bench_learning(config: Config, on_progress: OnProgress) -> tuple[str, bool]:
     Console(file=buffer, width=120).print(report.table())
     misses = report.misses()
     asked = [f"{TARGETS[number]:.2f} after {number}" for number in config.bench.evaluations if number in TARGETS]
-    verdict = f"{JUDGED}: at most {', '.join(asked) or 'any regret'}, never behind annealing: " + (
+    targets = f"regret at most {', '.join(asked)}" if asked else "no target at these numbers of evaluations"
+    verdict = f"{JUDGED}: {targets}; never behind annealing: " + (
         "MISSED\n" + "\n".join(f"  {line}" for line in misses) if misses else "met"
     )
     return f"{buffer.getvalue().rstrip()}\n{verdict}\nwrote {output}", not misses

@@ -20,6 +20,8 @@ SIBLINGS = 8
 POLICY_SHARE = 0.3
 # Each budget shall get about this many schedules through all the prompts they are judged on.
 FULL_JUDGEMENTS = 25
+# A prompt left out may be the one that decides the mean; the race over prompts keeps judging on more of them cheap.
+FEWEST_JUDGED_ON = 4
 
 
 def learn_schedules(
@@ -72,7 +74,7 @@ def learn_schedules(
     section = LearningConfig(siblings=SIBLINGS, tasks_per_update=1, num_updates=num_updates)
     learner = Learner(BudgetPolicy(num_steps, chosen, kind=policy, seed=seed), section)
     plan = TaskPlan(requests, MechanismSpec("black_box"), chosen, SIBLINGS, tasks_per_update=1, seed=seed)
-    judged = min(num_prompts, max(3, max_evaluations // (FULL_JUDGEMENTS * len(chosen))))
+    judged = min(num_prompts, max(FEWEST_JUDGED_ON, max_evaluations // (FULL_JUDGEMENTS * len(chosen))))
     loop = TrainingLoop(learner, plan, FunctionPool(reward), requests[:judged], section)
     loop.learn()
     return loop.polish(max_evaluations - len(loop.memo))

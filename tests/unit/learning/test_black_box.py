@@ -39,6 +39,14 @@ def test_few_evaluations_are_kept_to(evaluations):
     assert len(calls) == len(set(calls)) <= evaluations
 
 
+def test_a_few_prompts_are_all_judged_on_even_with_few_evaluations():
+    """The last of four prompts decides the mean, the others prefer another schedule."""
+    table = learn_schedules(
+        lambda p, s: -(abs(s.compute_steps[1] - (2, 2, 2, 4)[p]) + 1) * (1, 1, 1, 9)[p], 6, [2], 4, 60
+    )
+    assert table[2] == Schedule(6, (0, 4))
+
+
 def test_budgets_with_a_single_schedule():
     reward_fn, calls = counted(SegmentReward(5))
     table = learn_schedules(reward_fn, 5, [1, 2, 5], num_prompts=1, max_evaluations=40)
