@@ -1,8 +1,5 @@
 """Samples follow the stated probabilities and depend on nothing but scores and seeds."""
 
-import hashlib
-import subprocess
-import sys
 from collections import Counter
 from itertools import combinations
 
@@ -48,24 +45,3 @@ def test_a_sibling_depends_only_on_its_own_generator(kind: str) -> None:
     one_by_one = [batch.at(5).sample(1, generator)[0] for _ in range(4)]
     assert batch.at(5).sample(4, torch.Generator().manual_seed(9)) == one_by_one
     assert batch.at(5).sample(0, generator) == []
-
-
-def sampled_digest(kind: str) -> str:
-    """Schedules and bit patterns of their log-probabilities, as one hash."""
-    policy = BudgetPolicy.from_snapshot(trained(kind, 50, list(range(5, 26, 5))).snapshot(0))
-    batch = policy.distributions()
-    budgets = [budget for budget in policy.budgets for _ in range(4)]
-    schedules = batch.sample(budgets, [torch.Generator().manual_seed(seed) for seed in range(len(budgets))])
-    digest = hashlib.sha256("".join(map(str, schedules)).encode())
-    digest.update(batch.log_prob(schedules).detach().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def test_sampling_is_bit_identical_in_another_process_and_with_other_thread_counts() -> None:
-    program = (
-        f"import sys, torch; sys.path.insert(0, {str(__file__).rpartition('/')[0]!r}); torch.set_num_threads(3)\n"
-        "from test_distributions_sampling import KINDS, sampled_digest\n"
-        "print(*map(sampled_digest, KINDS))"
-    )
-    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
-    assert other.stdout.split() == [sampled_digest(kind) for kind in KINDS]
