@@ -106,7 +106,7 @@ def evaluate(
     rows = (*rows, *gated.rows)
     files = [
         *write_frontier(rows, folder),
-        SAMPLES.write(samples_of(measured, methods, mechanism), folder / "samples.parquet"),
+        SAMPLES.write((*samples_of(measured, methods, mechanism), *gated.samples), folder / "samples.parquet"),
         plot_frontier(rows, folder / "frontier.png"),
     ]
     part = ScheduleTable(table.num_steps, {budget: table[budget] for budget in budgets})

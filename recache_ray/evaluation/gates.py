@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recache_ray.evaluation.frontier import FrontierRow, Generated, ScheduleCost, frontier_row
 from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.samples import Sample, sample_of
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import GateSpec, GenerationRequest, MechanismSpec, RolloutFailure, RolloutGroup, RolloutTask
 
@@ -21,9 +22,10 @@ class GatedMethod:
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
-    """What :func:`measure_gates` found: frontier rows, the tasks that failed, and how many task ids were used."""
+    """What :func:`measure_gates` found: frontier rows and the generations behind them, failed tasks, task ids used."""
 
     rows: tuple[FrontierRow, ...]
+    samples: tuple[Sample, ...] = ()
     failures: tuple[RolloutFailure, ...] = ()
     num_tasks: int = 0
 
@@ -54,12 +56,16 @@ def measure_gates(
             owners.append(name)
     results = run_tasks(pool, tasks, "adaptive", on_progress)
     found: dict[tuple[str, int], list[Generated]] = {}
+    samples: list[Sample] = []
     for name, task, result in zip(owners, tasks, results, strict=True):
         if isinstance(result, RolloutGroup):
             for budget, rollout in zip(methods[name].gates, result.rollouts, strict=True):
                 text, partial = task.request.prompt.text, rollout.partial_forwards
                 generated = Generated(text, rollout.schedule, rollout.breakdown, partial)
                 found.setdefault((name, budget), []).append(generated)
+                samples.append(
+                    sample_of(name, task.mechanism, budget, task.request, rollout.schedule, rollout.breakdown)
+                )
     rows = tuple(
         frontier_row(
             name,
@@ -75,4 +81,4 @@ def measure_gates(
         if (name, budget) in found
     )
     failures = tuple(result for result in results if isinstance(result, RolloutFailure))
-    return GatedRows(rows, failures, len(tasks))
+    return GatedRows(rows, tuple(samples), failures, len(tasks))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from recache_ray.evaluation.measure import Measurements, Methods
 from recache_ray.evaluation.record_file import RecordFile
-from recache_ray.types import MechanismSpec
+from recache_ray.schedules import Schedule
+from recache_ray.types import GenerationRequest, MechanismSpec, RewardBreakdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +50,34 @@ SAMPLES = RecordFile(Sample, "samples")
 def samples_of(measurements: Measurements, methods: Methods, mechanism: MechanismSpec) -> tuple[Sample, ...]:
     """One record per method, budget, prompt and schedule; methods and prompts in the order given."""
     return tuple(
-        Sample(
-            schedule=name,
-            mechanism=mechanism.id,
-            num_steps=schedule.num_steps,
-            budget=budget,
-            prompt_index=request.prompt.index,
-            noise_seed=request.noise_seed,
-            compute_steps=schedule.compute_steps,
-            lpips=breakdown.metrics["lpips"],
-            psnr=breakdown.metrics.get("psnr"),
-            ssim=breakdown.metrics.get("ssim"),
-            quality=breakdown.metrics.get("quality"),
-            reward=breakdown.reward,
-        )
+        sample_of(name, mechanism, budget, request, schedule, measurements.breakdowns[request, schedule])
         for name, by_budget in methods.items()
         for budget in sorted(by_budget)
         for request in measurements.requests
         for schedule in by_budget[budget]
-        for breakdown in (measurements.breakdowns[request, schedule],)
+    )
+
+
+def sample_of(
+    name: str,
+    mechanism: MechanismSpec,
+    budget: int,
+    request: GenerationRequest,
+    schedule: Schedule,
+    breakdown: RewardBreakdown,
+) -> Sample:
+    """The record of one generation of the method called ``name``."""
+    return Sample(
+        schedule=name,
+        mechanism=mechanism.id,
+        num_steps=schedule.num_steps,
+        budget=budget,
+        prompt_index=request.prompt.index,
+        noise_seed=request.noise_seed,
+        compute_steps=schedule.compute_steps,
+        lpips=breakdown.metrics["lpips"],
+        psnr=breakdown.metrics.get("psnr"),
+        ssim=breakdown.metrics.get("ssim"),
+        quality=breakdown.metrics.get("quality"),
+        reward=breakdown.reward,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from recache_ray.config.sections import EvaluationConfig
 from recache_ray.evaluation.evaluate import evaluate
 from recache_ray.evaluation.frontier import Generated, read_frontier
 from recache_ray.evaluation.gates import GatedMethod, measure_gates
+from recache_ray.evaluation.samples import SAMPLES
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import TenthCost, flat_picture, gap_score, held_out_requests
@@ -77,3 +79,5 @@ def test_an_evaluation_holds_adaptive_rows_beside_the_others(tmp_path: Path) -> 
     ]  # fmt: skip
     assert read_frontier(result.files[0]) == result.rows
     assert [task.task_id for task in pool.tasks] == list(range(len(pool.tasks)))
+    counted = Counter((s.schedule, s.mechanism, s.budget) for s in SAMPLES.read(tmp_path / "samples.parquet"))
+    assert counted == {(row.schedule, row.mechanism, row.budget): row.num_samples for row in result.rows}
