@@ -112,7 +112,7 @@ class LearningConfig:
     )
     policy_lag: int = knob(0, "updates a task's policy may trail in deterministic order; 0 is synchronous", ge=0, le=64)
     max_policy_lag: int = knob(4, "arrival order drops groups older than this, counted", ge=0, le=1024)
-    polish_evaluations: int = knob(2400, "rewards spent on local moves around the mode, on validation prompts", ge=0)
+    polish_evaluations: int = knob(1600, "rewards spent on local moves around the mode, on validation prompts", ge=0)
     save_every: int = knob(1, "updates between checkpoints", ge=1)
     keep_checkpoints: int = knob(3, "newest checkpoints kept", ge=2)
     max_failure_share: float = knob(0.2, "stop when more than this share of the tasks failed", ge=0, le=1)
