@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ from recache_ray.caching.hook_set import HOOK_NAME, HookSet
 from recache_ray.caching.stack_hooks import BlockHook
 
 
-class StackInterceptor:
+class StackInterceptor(ABC):
     """Base of what intercepts the block stack of one transformer instance; a context manager.
 
     Args:
@@ -38,8 +39,9 @@ class StackInterceptor:
         self._clock = StepClock(num_steps, forwards_per_step, generation)
         self._hooks: HookSet = self._make_hooks()
 
+    @abstractmethod
     def _make_hooks(self) -> HookSet:
-        raise NotImplementedError
+        """The hooks of this interceptor, on the modules of ``self._stack``."""
 
     def attach(self) -> None:
         """Start intercepting.

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from mlflow_server import Server, end, mlflow_server
 
 from recache_ray.build.trackers import open_tracker, reopen_tracker
 from recache_ray.cli.main import main
@@ -27,37 +21,10 @@ CURVES = {"reuse": {3: 0.3, 5: 0.2}, "taylor1": {3: 0.2, 5: 0.1}}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "files"),
-    ]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urlopen(f"{uri}/health", timeout=2).close()
-                break
-            except (URLError, OSError):
-                time.sleep(0.2)
-        yield uri, process
-    finally:
-        end(process)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        return
-    process.wait()
+    with mlflow_server(folder, f"sqlite:///{folder / 'mlflow.db'}") as started:
+        yield started
 
 
 def config_of(folder: Path, uri: str, mechanism: str, study: str = "mechanisms") -> Config:
@@ -81,7 +48,7 @@ def record(config: Config, curve: dict[int, float]) -> None:
 
 
 def test_a_study_is_a_parent_with_a_run_for_every_mechanism_in_the_models_experiment(
-    server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     from mlflow.tracking import MlflowClient
 
@@ -111,7 +78,7 @@ def test_a_study_is_a_parent_with_a_run_for_every_mechanism_in_the_models_experi
 
 
 def test_an_evaluated_run_joins_a_study_later_and_on_another_server_arrives_whole(
-    server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     from mlflow.tracking import MlflowClient
 
@@ -150,7 +117,7 @@ def test_a_server_that_is_down_at_the_start_is_exit_status_2_before_any_work(
 
 
 def test_a_server_that_dies_on_the_way_is_said_once_and_the_record_is_complete(
-    server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     uri, process = server
     config = config_of(tmp_path, uri, "taylor1", study="doomed")

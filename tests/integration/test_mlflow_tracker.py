@@ -1,18 +1,13 @@
 """The tracker against real sqlite databases and a real tracking server on this machine."""
 
 import logging
-import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from mlflow_server import Server, end, mlflow_server
 
 from recache_ray.config.sections import TrackingConfig
 from recache_ray.errors import BadInputError
@@ -195,40 +190,13 @@ def test_a_deleted_experiment_is_refused(section: TrackingConfig, tmp_path: Path
 
 
 @pytest.fixture
-def server(tmp_path: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", database, "--artifacts-destination", str(tmp_path / "served"),
-    ]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urlopen(f"{uri}/health", timeout=2).close()
-                break
-            except (URLError, OSError):
-                time.sleep(0.2)
-        yield uri, process
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        return
-    process.wait()
+def server(tmp_path: Path, database: str) -> Iterator[Server]:
+    with mlflow_server(tmp_path, database) as started:
+        yield started
 
 
 def test_a_server_that_goes_away_ends_nothing_and_is_reported_once(
-    server: tuple[str, subprocess.Popen[bytes]],
+    server: Server,
     database: str,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -251,7 +219,7 @@ def test_a_server_that_goes_away_ends_nothing_and_is_reported_once(
     assert history(database, run_id, "loss") == [(0, 1.0)]
     assert next((tmp_path / "served").rglob("out.txt")).read_text() == "kept"
 
-    _end(process)
+    end(process)
     caplog.set_level(logging.WARNING)
     started = time.monotonic()
     for step in range(1, 50):
