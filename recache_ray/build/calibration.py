@@ -38,7 +38,7 @@ def check_calibration(config: Config, names: Iterable[str]) -> None:
             f"evaluation.calibration_prompts = {section.calibration_prompts}: must be at most prompts.num_train = "
             f"{config.prompts.num_train}"
         )
-    smallest = min(config.evaluation_budgets)
+    smallest = min(*config.budgets, *config.evaluation_budgets)
     least = least_gap(config.model.num_steps, smallest)
     if Need.EDGES in needed and section.lemica_max_gap < least:
         raise BadInputError(

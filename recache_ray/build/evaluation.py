@@ -59,7 +59,7 @@ def run_evaluation(
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
     calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)
-    gates = find_gates(config, pool, mechanism_spec(config), budgets, on_progress)
+    gates = find_gates(config, pool, mechanism_spec(config), config.gate_budgets, on_progress)
     clock: dict[str, PhaseClock] = {}
 
     def progress(phase: str, done: int, total: int) -> None:

@@ -15,6 +15,7 @@ from recache_ray.build.probe import probe_model
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.rivals import check_rivals, rival_schedules
 from recache_ray.build.run_folder import claim_run_folder
 from recache_ray.build.summary import summarise
 from recache_ray.build.trackers import open_tracker
@@ -66,6 +67,7 @@ class TrainingJob:
         """
         folder = Path(self.config.run.dir)
         check_evaluation(self.config)
+        check_rivals(self.config)
         try:
             with claim_run_folder(self.config, report):
                 return self._run(folder, report, stop)
@@ -91,6 +93,8 @@ class TrainingJob:
             tracker = opened.tracker
             stack.callback(lambda: tracker.close(status))
             pool = stack.enter_context(self.open_pool(config, report))
+            fill_references(pool, (*train, *validation, *test), config.references.requests_per_task, report, stop)
+            model = probe_model(pool, plan.mechanism, validation[0])
             loop = TrainingLoop(
                 learner,
                 plan,
@@ -101,17 +105,16 @@ class TrainingJob:
                 checkpoints=checkpoints,
                 on_progress=report,
                 stop=stop,
+                rivals=rival_schedules(config, pool, plan.mechanism, model, report),
             )
             if checkpoint is not None:
                 loop.resume(checkpoint)
                 report(f"resuming {folder} after update {learner.version} of {config.learning.num_updates}")
-            fill_references(pool, (*train, *validation, *test), config.references.requests_per_task, report, stop)
             opened.confirm()
             outcome = loop.run()
             if outcome.table is None:
                 status = "KILLED"
                 return TrainOutcome(True, f"interrupted; run the same command again to resume {folder}")
-            model = probe_model(pool, plan.mechanism, validation[0])
             table = publish(config, learner.policy, outcome.table, model, facts, tracker)
             evaluation = run_evaluation(config, pool, table, learner.policy, report, model)
             curve = plot_learning_curve(read_metrics(folder / "metrics.jsonl"), folder / "evaluation" / "learning.png")

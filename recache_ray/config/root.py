@@ -42,6 +42,23 @@ class Config:
             return self.budgets
         return parse_budgets(self.evaluation.budgets, self.model.num_steps, name="evaluation.budgets")
 
+    @property
+    def gate_budgets(self) -> tuple[int, ...]:
+        """The budgets adaptive baselines are brought to, ascending, all of them evaluated.
+
+        Raises:
+            BadInputError: if one is not evaluated.
+        """
+        if not self.evaluation.gate_budgets:
+            return self.evaluation_budgets
+        chosen = parse_budgets(self.evaluation.gate_budgets, self.model.num_steps, name="evaluation.gate_budgets")
+        if missing := sorted(set(chosen) - set(self.evaluation_budgets)):
+            raise BadInputError(
+                f"evaluation.gate_budgets = {self.evaluation.gate_budgets!r}: {missing} are not evaluated; add them to "
+                "evaluation.budgets or leave them out"
+            )
+        return chosen
+
 
 def load_config(values: Mapping[str, Any]) -> Config:
     """Build and cross-check a :class:`Config` from nested plain data.
@@ -50,7 +67,7 @@ def load_config(values: Mapping[str, Any]) -> Config:
         BadInputError: one line naming the dotted path, the value, the bound and the remedy.
     """
     config = from_mapping(Config, values)
-    budgets, _ = config.budgets, config.evaluation_budgets
+    budgets, _ = config.budgets, config.gate_budgets
     if budgets[0] < 2:
         raise BadInputError(
             f"learning.budgets = {config.learning.budgets!r}: budget 1 has a single schedule to offer; start at 2"

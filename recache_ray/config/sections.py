@@ -113,6 +113,10 @@ class LearningConfig:
     policy_lag: int = knob(0, "updates a task's policy may trail in deterministic order; 0 is synchronous", ge=0, le=64)
     max_policy_lag: int = knob(4, "arrival order drops groups older than this, counted", ge=0, le=1024)
     polish_evaluations: int = knob(1600, "rewards spent on local moves around the mode, on validation prompts", ge=0)
+    rivals: tuple[str, ...] = knob(
+        ("uniform_warm", "uniform_ends", "magcache_frozen", "dpcache"),
+        "baselines whose schedules the polish tries first; those that need a calibration are calibrated before",
+    )
     save_every: int = knob(1, "updates between checkpoints", ge=1)
     keep_checkpoints: int = knob(3, "newest checkpoints kept", ge=2)
     max_failure_share: float = knob(0.2, "stop when more than this share of the tasks failed", ge=0, le=1)
@@ -158,6 +162,7 @@ class EvaluationConfig:
     gate_prompts: int = knob(
         8, "prompts that thresholds of adaptive baselines are found on, never those of split", ge=1
     )
+    gate_budgets: str = knob("", "budgets adaptive baselines are brought to; empty means all that are evaluated")
     split: str = knob("test", "prompts to evaluate on", choices=("train", "validation", "test"))
     random_schedules: int = knob(2, "schedules averaged for the random baseline", ge=1)
     bootstrap_samples: int = knob(1000, "resamplings of prompts behind the confidence intervals", ge=100)

@@ -22,7 +22,7 @@ from recache_ray.learning.polish import LocalSearch
 from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome
 from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
 from recache_ray.rollouts.pool import RolloutPool
-from recache_ray.schedules import ScheduleTable
+from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.tracking.base import Tracker
 from recache_ray.types import GenerationRequest, RolloutFailure, RolloutGroup
 
@@ -42,6 +42,7 @@ class TrainingLoop:
         checkpoints: where state is saved; None keeps it in memory only.
         on_progress: told after every update and polishing round.
         stop: set from any thread to end the run early with a checkpoint.
+        rivals: schedules per budget that polishing tries besides the policy's own.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class TrainingLoop:
         checkpoints: CheckpointStore | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         stop: threading.Event | None = None,
+        rivals: Mapping[int, Sequence[Schedule]] | None = None,
     ) -> None:
         self.learner, self.plan, self.pool, self.section = learner, plan, pool, section
         self.validation = tuple(validation)
         self.tracker, self.checkpoints = tracker, checkpoints
         self.stop = stop or threading.Event()
+        self.rivals = dict(rivals or {})
         self.memo = RewardMemo(plan.mechanism)
         self.dispatcher = Dispatcher(plan, pool, self.memo, section, learner.snapshot())
         self.meter = ProgressMeter(on_progress)
@@ -153,6 +156,7 @@ class TrainingLoop:
             self.plan.requests,
             evaluations=evaluations,
             seed=self.plan.seed,
+            rivals=self.rivals,
         )
         polish_failures = FailureLedger(self.section.max_failure_share)  # replayed with the rounds, so not saved
         self.meter.begin("polish", 0)

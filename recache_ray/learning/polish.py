@@ -38,7 +38,10 @@ class LocalSearch:
     """Ask for pairs with :meth:`propose`, tell their rewards with :meth:`observe`, until nothing is proposed.
 
     Args:
-        starts: schedules to begin from per budget, the policy's mode first; all budgets to search.
+        starts: schedules to begin from per budget, the policy's mode first; all budgets to search. The mode is judged
+            on every request at once, the others where the surrogate thinks them promising.
+        rivals: further schedules per budget that somebody recommends: all are tried in the first round, each on a
+            share of the requests, so that the surrogate knows their surroundings.
         requests: numbers of the validation requests a schedule is judged on.
         measured: rewards known beforehand, on validation or other requests; these cost nothing.
         evaluations: bound on the pairs ever proposed.
@@ -52,6 +55,7 @@ class LocalSearch:
         measured: Iterable[Measurement],
         evaluations: int,
         seed: int,
+        rivals: Mapping[int, Sequence[Schedule]] | None = None,
     ) -> None:
         self.starts = {budget: tuple(dict.fromkeys(starts[budget])) for budget in sorted(starts)}
         self.requests = tuple(requests)
@@ -59,12 +63,14 @@ class LocalSearch:
         self.spent = 0
         self._seed = seed
         self._round = 0
+        self._rivals = {budget: tuple((rivals or {}).get(budget, ())) for budget in self.starts}
         self._rewards: dict[Schedule, dict[int, float]] = {}
         self._failed: set[Schedule] = set()
         self._surrogate: RewardSurrogate | None = None
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
+        self._requests_each = max(1, len(self.requests) // 4)
 
     def propose(self) -> tuple[Pair, ...]:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
@@ -72,7 +78,7 @@ class LocalSearch:
         self._round += 1
         wanted: list[Pair] = []
         if self._round == 1:
-            wanted = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
+            wanted = self._recommended()
         if not wanted and left > 0 and self._rewards:
             wanted = self._promising()
         wanted = wanted[:left]
@@ -112,11 +118,18 @@ class LocalSearch:
         done = self._rewards.get(schedule, {})
         return [request for request in self.requests if request not in done]
 
+    def _recommended(self) -> list[Pair]:
+        """Every budget's mode on all requests, then its rivals, all on the same few requests."""
+        modes = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
+        few = random.Random(derive_seed("rivals", self._seed)).sample(self.requests, self._requests_each)
+        tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in few if r in self._open(s)]
+        return list(dict.fromkeys((*modes, *tried)))
+
     def _promising(self) -> list[Pair]:
         """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""
         generator = random.Random(derive_seed("polish", self._seed, self._round))
         surrogate = self._fitted()
-        requests_each = max(1, len(self.requests) // 4)
+        requests_each = self._requests_each
         chosen_each = max(1, self._per_round // (len(self.starts) * requests_each))
         candidates = self._neighbourhood(self._centres(surrogate), generator)
         hopes = self._hopes(surrogate, candidates)
@@ -158,7 +171,7 @@ class LocalSearch:
             if num_schedules(num_steps, budget) <= ENUMERATE_UP_TO:
                 found = list(every_schedule(num_steps, budget))
             else:
-                found = [*near, *self.starts[budget]]
+                found = [*near, *self.starts[budget], *self._rivals[budget]]
                 found += [move for centre in near for move in moves.relocations(centre)]
                 found += [jump for centre in near for jump in moves.random_jumps(centre, JUMPS, generator)]
                 if budget + 1 in centres:

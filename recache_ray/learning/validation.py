@@ -28,8 +28,9 @@ def start_search(
     *,
     evaluations: int,
     seed: int,
+    rivals: Mapping[int, Sequence[Schedule]] | None = None,
 ) -> LocalSearch:
-    """A search from the policy's modes, samples and evenly spaced schedules, knowing the memo as of ``version``."""
+    """A search from the policy's modes, samples, even spacing and rivals, knowing the memo as of ``version``."""
     with torch.no_grad():
         batch = policy.distributions()
         starts = {}
@@ -43,7 +44,7 @@ def start_search(
         for number, request in enumerate(requests)
         for schedule, breakdown in memo.known(request, version).items()
     ]
-    return LocalSearch(starts, range(len(validation)), measured, evaluations, seed)
+    return LocalSearch(starts, range(len(validation)), measured, evaluations, seed, rivals)
 
 
 def validation_metrics(

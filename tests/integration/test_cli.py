@@ -30,6 +30,7 @@ SETTINGS = [
     "model.max_text_tokens=16",
     "prompts.file=prompts.txt",
     "prompts.num_train=2",
+    "evaluation.calibration_prompts=2",
     "prompts.num_validation=1",
     "prompts.num_test=2",
     "learning.budgets=2..3",

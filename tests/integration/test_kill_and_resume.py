@@ -20,7 +20,7 @@ SETTINGS = (
     "prompts.file=prompts.txt prompts.num_train=3 prompts.num_validation=1 prompts.num_test=1 "
     "learning.budgets=2..4 learning.num_updates=14 learning.siblings=2 learning.polish_evaluations=12 "
     "evaluation.bootstrap_samples=100 evaluation.grid_prompts=1 evaluation.random_schedules=1 "
-    "runtime=local runtime.num_workers=2 runtime.cpus_per_worker=0 tracking=jsonl"
+    "evaluation.calibration_prompts=2 runtime=local runtime.num_workers=2 runtime.cpus_per_worker=0 tracking=jsonl"
 ).split()
 
 

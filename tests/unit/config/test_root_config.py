@@ -73,6 +73,10 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
         ({"learning": {"budgets": "3..21"}}, r"learning\.budgets = '3\.\.21': .* between 1 and num_steps = 20"),
         ({"learning": {"budgets": "ten"}}, r"learning\.budgets = 'ten': not a budget"),
         ({"evaluation": {"budgets": "30"}}, r"evaluation\.budgets = '30': .* num_steps = 20"),
+        (
+            {"evaluation": {"gate_budgets": "4,9"}},
+            r"evaluation\.gate_budgets = '4,9': \[9\] are not evaluated; add them",
+        ),
         ({"model": {"num_steps": 4}}, r"learning\.budgets = '3\.\.5': .* num_steps = 4"),
         ({"runtime": {"min_workers": 3}}, r"runtime\.min_workers = 3: must be at most runtime\.num_workers = 2"),
         ({"model": {"kind": "flux"}}, r"model\.path is empty"),
@@ -92,3 +96,8 @@ def test_budgets_come_parsed_and_evaluation_follows_learning_unless_set() -> Non
     config = load_config({"learning": {"budgets": "3..5,8"}})
     assert config.budgets == config.evaluation_budgets == (3, 4, 5, 8)
     assert load_config({"evaluation": {"budgets": "x2"}}).evaluation_budgets == (10,)
+
+
+def test_gates_are_brought_to_every_evaluated_budget_unless_set() -> None:
+    assert load_config({"evaluation": {"budgets": "3..6"}}).gate_budgets == (3, 4, 5, 6)
+    assert load_config({"evaluation": {"budgets": "3..6", "gate_budgets": "4,6"}}).gate_budgets == (4, 6)

@@ -71,6 +71,20 @@ def test_search_is_a_pure_function_of_what_it_is_told():
         assert REWARD.cost(schedule) <= REWARD.cost(moves.evenly_spaced(12, budget))
 
 
+def test_rivals_are_tried_on_the_same_requests_in_the_first_round_and_an_isolated_one_wins():
+    start, rival = moves.evenly_spaced(12, 4), Schedule.from_steps(12, (0, 1, 10, 11))
+    search = LocalSearch({4: [start]}, range(8), [], evaluations=80, seed=3, rivals={4: [rival, start]})
+    first = search.propose()
+    assert {request for request, schedule in first if schedule == start} == set(range(8))
+    tried = [request for request, schedule in first if schedule == rival]
+    assert len(tried) == len(set(tried)) == 2 and len(first) == 10
+    pairs = first
+    while pairs:
+        search.observe({(p, s): 9.0 if s == rival else reward(p, s) for p, s in pairs})
+        pairs = search.propose()
+    assert search.best()[4] == rival
+
+
 def test_failed_schedules_are_given_up():
     starts = {3: [moves.evenly_spaced(12, 3)]}
     search = LocalSearch(starts, range(2), [], evaluations=60, seed=0)

@@ -1,0 +1,55 @@
+"""The schedules of known methods that polishing tries first, so that a search never ends behind what was known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
+from recache_ray.baselines.offline import reached_budgets
+from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.calibration import calibration_for, check_calibration
+from recache_ray.build.progress import OnProgress
+from recache_ray.config.root import Config
+from recache_ray.errors import BadInputError
+from recache_ray.rollouts.pool import RolloutPool
+from recache_ray.schedules import Schedule
+from recache_ray.types import MechanismSpec, ModelReport
+
+
+def check_rivals(config: Config) -> tuple[str, ...]:
+    """The names in ``learning.rivals``.
+
+    Raises:
+        BadInputError: if one is unknown, decides during the generation, reaches no budget or cannot be calibrated.
+    """
+    names = check_baselines(config.learning.rivals, setting="learning.rivals")
+    for name in names:
+        if name in (*ADAPTIVE, *FROZEN, "random"):
+            raise BadInputError(
+                f"learning.rivals: {name!r} has no schedule of its own before it has run; name a fixed baseline "
+                "such as uniform_warm, dpcache or lemica"
+            )
+        reached_budgets(name, config.model.num_steps, config.budgets)
+    check_calibration(config, names)
+    return names
+
+
+def rival_schedules(
+    config: Config, pool: RolloutPool, mechanism: MechanismSpec, model: ModelReport, on_progress: OnProgress
+) -> dict[int, Sequence[Schedule]]:
+    """Budget to the distinct schedules of ``learning.rivals`` there; a preset misses the budgets it does not reach.
+
+    Raises:
+        BadInputError: as :func:`check_rivals`, or if a stored calibration is of something else.
+        RunFailedError: if a calibration generation fails.
+    """
+    names = check_rivals(config)
+    if not names or not config.learning.polish_evaluations:
+        return {}
+    num_steps, budgets = config.model.num_steps, config.budgets
+    calibration = calibration_for(config, pool, model.model, mechanism, names, on_progress)
+    found: dict[int, dict[Schedule, None]] = {budget: {} for budget in budgets}
+    for name in names:
+        for budget in reached_budgets(name, num_steps, budgets):
+            found[budget] |= dict.fromkeys(baseline_schedules(name, num_steps, budget, calibration=calibration))
+    return {budget: tuple(schedules) for budget, schedules in found.items()}
