@@ -16,7 +16,7 @@ from recache_ray.build.summary import comparison
 from recache_ray.build.trackers import reopen_tracker
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
-from recache_ray.evaluation.evaluate import log_evaluation
+from recache_ray.evaluation.evaluate import Evaluation, log_evaluation
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.run_lock import run_lock
 from recache_ray.schedules import ScheduleTable
@@ -71,6 +71,11 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         fill_references(pool, needed, config.references.requests_per_task, on_progress, Event())
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
         log_evaluation(opened.tracker, evaluation)
-    shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
-    return f"{comparison(evaluation.rows)}\nforwards executed / requested {shared:.3f}\n\n{files}"
+    return f"{comparison(evaluation.rows)}\n{_forwards(evaluation)}\n\n{files}"
+
+
+def _forwards(evaluation: Evaluation) -> str:
+    if not evaluation.forwards_requested:
+        return "every given schedule was measured before; nothing but adaptive methods ran"
+    return f"forwards executed / requested {evaluation.forwards_executed / evaluation.forwards_requested:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
@@ -14,6 +15,7 @@ from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
+from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
@@ -79,7 +81,14 @@ def run_evaluation(
         inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
         on_progress=progress,
         adaptive=gates.adaptive,
+        memory=MeasuredGenerations(Path(config.run.dir) / "evaluation", _identity(config, report)),
     )
+
+
+def _identity(config: Config, report: ModelReport) -> dict[str, object]:
+    """What decides a measurement besides request, mechanism and schedule; the device only rounds differently."""
+    model = {name: value for name, value in report.model.items() if name != "device"}
+    return {"model": model, "reward": asdict(config.reward)}
 
 
 def baseline_methods(

@@ -13,6 +13,7 @@ from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_
 from recache_ray.evaluation.gates import GatedMethod, measure_gates
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Methods, OnProgress, measure
+from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
 from recache_ray.evaluation.rivals import best_rivals
@@ -61,6 +62,7 @@ def evaluate(
     on_progress: OnProgress | None = None,
     first_task_id: int = 0,
     adaptive: Mapping[str, GatedMethod] | None = None,
+    memory: MeasuredGenerations | None = None,
 ) -> Evaluation:
     """Compare the table's schedules with ``baselines`` on held-out requests and write the results into ``folder``.
 
@@ -83,6 +85,7 @@ def evaluate(
         on_progress: called with (phase, tasks done, tasks in all).
         first_task_id: lowest task id to use.
         adaptive: methods whose schedules arise during the generation, by name.
+        memory: generations of given schedules measured before, which are not run again.
 
     Raises:
         BadInputError: if there are no requests or the table lacks a budget.
@@ -91,7 +94,9 @@ def evaluate(
     if not requests:
         raise BadInputError("evaluation: no prompts to evaluate on; raise prompts.num_test or choose another split")
     methods: Methods = {POLICY: {budget: (table[budget],) for budget in budgets}, **baselines}
-    measured = measure(pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id)
+    measured = measure(
+        pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id, memory=memory
+    )
     rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
     gated = measure_gates(
         pool,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recache_ray.errors import RunFailedError
+from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
@@ -59,24 +60,38 @@ def measure(
     on_progress: OnProgress | None = None,
     first_task_id: int = 0,
     max_failure_share: float = 0.2,
+    memory: MeasuredGenerations | None = None,
 ) -> Measurements:
     """Measure every schedule of ``methods`` on every request, with all metrics; references must be stored already.
 
-    A schedule that several methods choose runs once. Tasks hold up to 64 schedules of one request in lexicographic
-    order, so that the workers share their common prefixes.
+    A schedule that several methods choose runs once, and not at all where ``memory`` knows it; ``memory`` is told of
+    every result as it comes, so an evaluation that was interrupted goes on where it stopped. Tasks hold up to 64
+    schedules of one request in lexicographic order, so that the workers share their common prefixes.
 
     Raises:
         RunFailedError: if more than ``max_failure_share`` of the tasks failed, or no request was measured completely.
     """
     unique = sorted({schedule for by_budget in methods.values() for group in by_budget.values() for schedule in group})
     asked = tuple(dict.fromkeys(requests))
-    chunks = [tuple(unique[i : i + SCHEDULES_PER_TASK]) for i in range(0, len(unique), SCHEDULES_PER_TASK)]
-    pairs = [(request, chunk) for request in asked for chunk in chunks]
+    known = {request: memory.known(request, mechanism, unique) if memory is not None else {} for request in asked}
+    missing = {request: [schedule for schedule in unique if schedule not in known[request]] for request in asked}
+    pairs = [
+        (request, tuple(schedules[i : i + SCHEDULES_PER_TASK]))
+        for request, schedules in missing.items()
+        for i in range(0, len(schedules), SCHEDULES_PER_TASK)
+    ]
     tasks = [
         RolloutTask(first_task_id + position, request, mechanism, schedules=chunk, all_metrics=True)
         for position, (request, chunk) in enumerate(pairs)
     ]
-    results = run_tasks(pool, tasks, "evaluate", on_progress)
+
+    def remember(result: TaskResult) -> None:
+        if memory is not None and isinstance(result, RolloutGroup):
+            memory.add(result, mechanism)
+
+    results = run_tasks(pool, tasks, "evaluate", on_progress, remember)
+    if memory is not None:
+        memory.save()
     failures = tuple(result for result in results if isinstance(result, RolloutFailure))
     failed = {task.request for task, result in zip(tasks, results, strict=True) if isinstance(result, RolloutFailure)}
     complete = tuple(request for request in asked if request not in failed)
@@ -86,9 +101,11 @@ def measure(
             f"at most {max_failure_share:.0%} may, and one prompt must be complete"
         )
     groups = [result for result in results if isinstance(result, RolloutGroup)]
+    found = {(request, schedule): b for request in complete for schedule, b in known[request].items()}
     return Measurements(
         requests=complete,
-        breakdowns={
+        breakdowns=found
+        | {
             (group.request, rollout.schedule): rollout.breakdown
             for group in groups
             if group.request not in failed
@@ -102,9 +119,13 @@ def measure(
 
 
 def run_tasks(
-    pool: RolloutPool, tasks: Sequence[Task], phase: str, on_progress: OnProgress | None = None
+    pool: RolloutPool,
+    tasks: Sequence[Task],
+    phase: str,
+    on_progress: OnProgress | None = None,
+    on_result: Callable[[TaskResult], None] | None = None,
 ) -> list[TaskResult]:
-    """Keep the pool busy until every task is answered; results in the order of ``tasks``.
+    """Keep the pool busy until every task is answered; results in the order of ``tasks``, told of as they come.
 
     Results of other tasks that were still in flight are dropped.
 
@@ -119,6 +140,8 @@ def run_tasks(
         for result in pool.collect():
             if result.task_id in wanted:
                 answered[result.task_id] = result
+                if on_result is not None:
+                    on_result(result)
         if on_progress is not None:
             on_progress(phase, len(answered), len(tasks))
         if not waiting and not pool.in_flight and len(answered) < len(wanted):

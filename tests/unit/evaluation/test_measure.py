@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from recache_ray.baselines.uniform import uniform, uniform_ends
 from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.measure import measure
+from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.schedules import Schedule
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import gap_score, held_out_requests
@@ -33,6 +36,36 @@ def test_each_pair_is_measured_once_with_all_metrics_even_when_methods_agree() -
     assert seen[-1] == ("evaluate", 6, 6)
     assert measured.forwards_executed < measured.forwards_requested
     assert pool.max_in_flight == 4
+
+
+def test_what_was_measured_before_is_not_run_again_and_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
+    identity = {"model": "tiny", "reward": {"alpha": 0.0}}
+    first = {"a": {3: (uniform(10, 3),)}}
+    both = {**first, "b": {3: (uniform_ends(10, 3),), 4: (uniform(10, 4),)}}
+    memory = MeasuredGenerations(tmp_path, identity)
+    with pytest.raises(RunFailedError):
+        measure(ScriptedPool(gap_score, failing={3, 4}), first, REQUESTS, SPEC, memory=memory)
+    memory.save()
+    again = MeasuredGenerations(tmp_path, identity)
+    assert len(again) == 4
+    pool = ScriptedPool(gap_score)
+    measured = measure(pool, both, REQUESTS, SPEC, memory=again)
+    ran = [(task.request, s) for task in pool.tasks if isinstance(task, RolloutTask) for s in task.schedules]
+    assert len(ran) == len(set(ran)) == 6 * 3 - 4
+    assert measured.breakdowns == measure(ScriptedPool(gap_score), both, REQUESTS, SPEC).breakdowns
+    untouched = ScriptedPool(gap_score)
+    assert measure(untouched, both, REQUESTS, SPEC, memory=MeasuredGenerations(tmp_path, identity)).breakdowns
+    assert not untouched.tasks
+
+
+@pytest.mark.parametrize("identity", [{"model": "other"}, {"model": "tiny", "reward": 1}])
+def test_measurements_of_another_model_or_reward_are_kept_apart(tmp_path: Path, identity: dict[str, object]) -> None:
+    methods = {"a": {3: (uniform(10, 3),)}}
+    measure(ScriptedPool(gap_score), methods, REQUESTS, SPEC, memory=MeasuredGenerations(tmp_path, {"model": "tiny"}))
+    other = MeasuredGenerations(tmp_path, identity)
+    assert len(other) == 0 and other.known(REQUESTS[0], SPEC, [uniform(10, 3)]) == {}
+    same = MeasuredGenerations(tmp_path, {"model": "tiny"})
+    assert same.known(REQUESTS[0], MechanismSpec("reuse"), [uniform(10, 3)]) == {}
 
 
 def test_long_lists_are_split_without_losing_or_repeating_a_pair() -> None:
