@@ -43,8 +43,8 @@ _MADE_FOR = 28
 _FEWEST_STEPS = 8
 
 
-def cache_dit_masks(num_steps: int) -> dict[int, Schedule]:
-    """Budget to mask for every preset at this T, budgets descending; of presets of equal budget the slower one.
+def cache_dit_presets(num_steps: int) -> dict[str, Schedule]:
+    """Name to mask for every preset at this T, the slowest first.
 
     Raises:
         BadInputError: if ``num_steps`` is below 8.
@@ -53,9 +53,17 @@ def cache_dit_masks(num_steps: int) -> dict[int, Schedule]:
         raise BadInputError(
             f"cache_dit num_steps = {num_steps}: its presets start at {_FEWEST_STEPS} steps; leave cache_dit out"
         )
+    return {name: _mask(_table(num_steps)[name], num_steps) for name in PRESETS}
+
+
+def cache_dit_masks(num_steps: int) -> dict[int, Schedule]:
+    """Budget to mask for every preset at this T, budgets descending; of presets of equal budget the slower one.
+
+    Raises:
+        BadInputError: if ``num_steps`` is below 8.
+    """
     masks: dict[int, Schedule] = {}
-    for name in PRESETS:
-        mask = _mask(_table(num_steps)[name], num_steps)
+    for mask in cache_dit_presets(num_steps).values():
         masks.setdefault(mask.budget, mask)
     return masks
 

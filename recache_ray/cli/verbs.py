@@ -76,6 +76,19 @@ def _generate(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(generate(config))
 
 
+def _export(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.export import export
+
+    return Finished(export(config))
+
+
+def _verify(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.verify import verify
+
+    text, passed = verify(config)
+    return Finished(text, 0 if passed else MISSED_TARGET)
+
+
 def _bench_rollout(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.bench import bench_rollout
 
@@ -154,6 +167,27 @@ VERBS = {
             run=_generate,
             spellings={name: f"generate.{name}" for name in ("prompt", "budget", "output", "seed", "compare")},
             required=("generate.prompt",),
+        ),
+        Verb(
+            name="export",
+            summary="write a budget's schedule for a server: cache-dit, sglang, diffusers, comfyui, ...",
+            start="existing",
+            useful=("run.dir", "export"),
+            examples=(
+                "recache export to=cache-dit budget=6",
+                "recache export run.dir=runs/flux to=sglang budget=x4 output=sglang.env",
+            ),
+            run=_export,
+            spellings={name: f"export.{name}" for name in ("to", "budget", "output", "mechanism")},
+        ),
+        Verb(
+            name="verify",
+            summary="run an export in the real library on a tiny model and count what it computes",
+            start="existing",
+            useful=("run.dir", "export"),
+            examples=("recache verify to=cache-dit budget=6", "recache verify to=cache-dit budget=6 file=served.yaml"),
+            run=_verify,
+            spellings={name: f"export.{name}" for name in ("to", "budget", "file", "mechanism")},
         ),
         Verb(
             name="bench rollout",

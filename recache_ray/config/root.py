@@ -28,6 +28,7 @@ class Config:
     tracking: s.TrackingConfig = section(s.TrackingConfig)
     evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
     generate: s.GenerateConfig = section(s.GenerateConfig)
+    export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
 
     @property
