@@ -25,8 +25,9 @@ from recache_ray.evaluation.evaluate import log_evaluation
 from recache_ray.evaluation.plots import plot_learning_curve
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
 from recache_ray.learning.learner import Learner
-from recache_ray.learning.loop import TrainingLoop
+from recache_ray.learning.loop import Interrupted, TrainingLoop
 from recache_ray.learning.plan import TaskPlan
+from recache_ray.learning.progress import Progress
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import ScheduleTable
@@ -116,12 +117,29 @@ class TrainingJob:
                 status = "KILLED"
                 return TrainOutcome(True, f"interrupted; run the same command again to resume {folder}")
             table = publish(config, learner.policy, outcome.table, model, facts, tracker)
-            evaluation = run_evaluation(config, pool, table, learner.policy, report, model)
+            try:
+                evaluation = run_evaluation(config, pool, table, learner.policy, _heeding(stop, report), model)
+            except Interrupted:
+                status = "KILLED"
+                return TrainOutcome(
+                    True, f"{folder}/schedules.json is complete; the same command again goes on evaluating"
+                )
             curve = plot_learning_curve(read_metrics(folder / "metrics.jsonl"), folder / "evaluation" / "learning.png")
             log_evaluation(tracker, evaluation)
             tracker.log_artifact(curve, "evaluation")
             status = "FINISHED"
         return TrainOutcome(False, summarise(config, evaluation, outcome, loop.meter, time.monotonic() - started_s))
+
+
+def _heeding(stop: Event, report: OnProgress) -> OnProgress:
+    """``report`` that ends what reports by :class:`Interrupted` once ``stop`` is set."""
+
+    def heed(progress: Progress | str) -> None:
+        report(progress)
+        if stop.is_set():
+            raise Interrupted
+
+    return heed
 
 
 def _recorded_step(checkpoint: Checkpoint | None) -> int | None:

@@ -10,8 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
+
+from recache_ray.build.pool import open_pool
+from recache_ray.build.training_job import TrainingJob
+from recache_ray.cli.resolve import resolve
+from recache_ray.learning.progress import Progress
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -66,6 +72,27 @@ def test_a_rollout_actor_killed_on_the_way_changes_nothing(place: Path, undistur
     err = finish(process, place, "actor")
     assert "lost" in err or "died" in err, err
     assert weights(place / "actor") == undisturbed
+
+
+def test_an_interruption_during_the_evaluation_ends_it_soon_and_loses_nothing(
+    place: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    inline = [setting for setting in SETTINGS if not setting.startswith("runtime=")]
+    job = TrainingJob(resolve(["run.dir=late", *inline, "runtime=inline"], {}, "fresh"), open_pool)
+    stop = Event()
+
+    def stop_in_evaluation(progress: Progress | str) -> None:
+        if isinstance(progress, Progress) and progress.phase == "evaluate":
+            stop.set()
+
+    outcome = job.run(stop_in_evaluation, stop)
+    assert outcome.interrupted and "goes on evaluating" in outcome.text
+    assert weights(place / "late") == undisturbed
+    assert not (place / "late" / "evaluation" / "frontier.csv").exists()
+    assert not job.run(lambda _: None, Event()).interrupted
+    assert (place / "late" / "evaluation" / "frontier.csv").exists()
+    assert weights(place / "late") == undisturbed
 
 
 def start(place: Path, name: str, settings: list[str]) -> subprocess.Popen[bytes]:
