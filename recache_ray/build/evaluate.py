@@ -73,4 +73,4 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         log_evaluation(opened.tracker, evaluation)
     shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
-    return f"{comparison(evaluation.rows)}\nforwards executed / requested {shared:.3f}\n\n{files}"
+    return f"{comparison(evaluation.rows, evaluation.remarks)}\nforwards executed / requested {shared:.3f}\n\n{files}"
