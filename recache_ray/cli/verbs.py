@@ -150,7 +150,7 @@ VERBS = {
         ),
         Verb(
             name="transfer",
-            summary="carry a run's schedules to other numbers of steps and compare them with schedules trained there",
+            summary="measure a run's schedules at other numbers of steps, beside those trained there",
             start="existing",
             useful=("run.dir", "transfer", "evaluation.budgets", "evaluation.bootstrap_samples", "runtime.num_workers"),
             examples=(
