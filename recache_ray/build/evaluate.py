@@ -72,7 +72,7 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
         log_evaluation(opened.tracker, evaluation)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
-    return f"{comparison(evaluation.rows)}\n{_forwards(evaluation)}\n\n{files}"
+    return f"{comparison(evaluation.rows, evaluation.remarks)}\n{_forwards(evaluation)}\n\n{files}"
 
 
 def _forwards(evaluation: Evaluation) -> str:

@@ -14,6 +14,7 @@ from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config
+from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.policies.policy import BudgetPolicy
@@ -31,9 +32,16 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
     """The configured baselines by name, checked before a run spends hours on what they are compared with.
 
     Raises:
-        BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated.
+        BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated, or a budget of the
+            evaluation is not learned.
     """
     names = check_baselines(config.evaluation.baselines)
+    unlearned = [budget for budget in config.evaluation_budgets if budget not in config.budgets]
+    if unlearned:
+        raise BadInputError(
+            f"evaluation.budgets = {config.evaluation.budgets!r}: {unlearned[0]} is not among "
+            f"learning.budgets = {config.learning.budgets!r}; choose from those, or learn it too"
+        )
     for name in names:
         reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
     check_calibration(config, names)
@@ -61,6 +69,13 @@ def run_evaluation(
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
     calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)
+    for name in names:
+        reached = reached_budgets(name, config.model.num_steps, budgets)
+        if reached != budgets:
+            missing = ", ".join(str(budget) for budget in budgets if budget not in reached)
+            on_progress(
+                f"{name} has no schedule for budgets {missing}; it is compared at {', '.join(map(str, reached))}"
+            )
     gates = find_gates(config, pool, mechanism_spec(config), config.gate_budgets, on_progress)
     clock: dict[str, PhaseClock] = {}
 

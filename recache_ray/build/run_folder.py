@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from recache_ray.build.progress import OnProgress
 from recache_ray.config.compare import check_resumable
@@ -17,14 +16,14 @@ from recache_ray.run_lock import run_lock
 from recache_ray.tracking.names import without_secrets
 
 
-def _saved(path: Path) -> dict[str, Any]:
-    """The settings of the run in the folder; those newer than the run have their defaults.
+def saved_config(path: Path) -> Config:
+    """The settings of a run from its ``config.json``; those newer than the run have their defaults.
 
     Raises:
         BadInputError: if the file is damaged.
     """
     try:
-        return to_mapping(load_config(json.loads(path.read_text(encoding="utf-8"))))
+        return load_config(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise BadInputError(f"{path}: cannot be read ({error}); restore it or choose another run.dir") from error
 
@@ -43,7 +42,7 @@ def claim_run_folder(config: Config, on_status: OnProgress) -> Iterator[Path]:
         # a password stays out of every file; MLflow takes it from its environment variables on resume
         wanted["tracking"]["mlflow_uri"] = without_secrets(wanted["tracking"]["mlflow_uri"])
         if path.exists():
-            check_resumable(_saved(path), wanted, str(folder))
+            check_resumable(to_mapping(saved_config(path)), wanted, str(folder))
         partial = folder / ".config.json.partial"
         partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)

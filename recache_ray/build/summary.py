@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
@@ -26,14 +27,21 @@ def summarise(
         f"{outcome.updates} updates, {outcome.evaluations} rewards measured, {outcome.failures} failures; "
         f"transformer forwards executed / requested {1 - meter.forwards_saved:.2f}; {seconds:.0f} s"
     )
-    return "\n".join([comparison(evaluation.rows), "", cost, "", next_steps(config, Path(config.run.dir))])
+    return "\n".join(
+        [comparison(evaluation.rows, evaluation.remarks), "", cost, "", next_steps(config, Path(config.run.dir))]
+    )
 
 
-def comparison(rows: Sequence[FrontierRow]) -> str:
-    """Table and verdict as plain text."""
+def comparison(rows: Sequence[FrontierRow], remarks: Sequence[str] = ()) -> str:
+    """Table, verdict and remarks as plain text."""
+    return "\n".join([plain(frontier_table(rows)), verdict(rows), *remarks])
+
+
+def plain(table: Table) -> str:
+    """A table as text without colours."""
     buffer = io.StringIO()
-    Console(file=buffer, width=_WIDTH, force_terminal=False).print(frontier_table(rows))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip() + "\n" + verdict(rows)
+    Console(file=buffer, width=_WIDTH, force_terminal=False).print(table)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()
 
 
 def next_steps(config: Config, folder: Path) -> str:

@@ -70,6 +70,12 @@ def _report(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(report(config))
 
 
+def _transfer(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.transfer import transfer
+
+    return Finished(transfer(config, progress))
+
+
 def _generate(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.generate import generate
 
@@ -154,6 +160,17 @@ VERBS = {
             useful=("run.dir", "evaluation.bootstrap_samples"),
             examples=("recache report run.dir=runs/default",),
             run=_report,
+        ),
+        Verb(
+            name="transfer",
+            summary="measure a run's schedules at other numbers of steps, beside those trained there",
+            start="existing",
+            useful=("run.dir", "transfer", "evaluation.budgets", "evaluation.bootstrap_samples", "runtime.num_workers"),
+            examples=(
+                "recache transfer run.dir=runs/t50 transfer.num_steps=[20,28,40]",
+                "recache transfer run.dir=runs/t50 transfer.num_steps=[20] transfer.against=[runs/t20]",
+            ),
+            run=_transfer,
         ),
         Verb(
             name="generate",

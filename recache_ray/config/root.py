@@ -27,6 +27,7 @@ class Config:
     runtime: s.RuntimeConfig = section(s.RuntimeConfig)
     tracking: s.TrackingConfig = section(s.TrackingConfig)
     evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
+    transfer: s.TransferConfig = section(s.TransferConfig)
     generate: s.GenerateConfig = section(s.GenerateConfig)
     export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)

@@ -172,6 +172,14 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class TransferConfig:
+    """A run's schedules at other numbers of steps."""
+
+    num_steps: tuple[int, ...] = knob((), "numbers of steps to carry the schedules of the run to, each 2..1000")
+    against: tuple[str, ...] = knob((), "folders of runs trained at these numbers of steps, to compare with")
+
+
+@dataclass(frozen=True)
 class GenerateConfig:
     """One picture."""
 

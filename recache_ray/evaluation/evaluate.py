@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recache_ray.config.sections import EvaluationConfig
-from recache_ray.errors import BadInputError
+from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
-from recache_ray.evaluation.gates import GatedMethod, measure_gates
+from recache_ray.evaluation.gates import GatedMeasurements, GatedMethod, measure_gates
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Methods, OnProgress, measure
 from recache_ray.evaluation.measured import MeasuredGenerations
@@ -32,8 +32,9 @@ class Evaluation:
     """What an evaluation found and the files it wrote.
 
     Attributes:
-        rows: the frontier.
-        failures: tasks that gave no result; their prompts are in no row.
+        rows: the frontier; every row is over the same prompts.
+        failures: tasks that gave no result.
+        remarks: what is missing from the rows because of them, a line each.
         forwards_requested: transformer forwards one pipeline call per schedule would have taken.
         forwards_executed: those that ran.
         files: every file written, the frontier first.
@@ -44,6 +45,7 @@ class Evaluation:
     forwards_requested: int
     forwards_executed: int
     files: tuple[Path, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -67,7 +69,9 @@ def evaluate(
     """Compare the table's schedules with ``baselines`` on held-out requests and write the results into ``folder``.
 
     References of the requests must be in the store the pool's workers read. Task ids from ``first_task_id`` on are
-    used. The same arguments give the same rows, whichever pool runs the tasks.
+    used. The same arguments give the same rows, whichever pool runs the tasks. A prompt that one method failed on is
+    left out for all of them, so that any two rows compare; an adaptive method that fails on more than a fifth of the
+    prompts is left out itself.
 
     Args:
         pool: where the generations run.
@@ -97,21 +101,29 @@ def evaluate(
     measured = measure(
         pool, methods, requests, mechanism, on_progress=on_progress, first_task_id=first_task_id, memory=memory
     )
-    rows = frontier_rows(measured, methods, mechanism, cost, bootstrap_samples=section.bootstrap_samples, seed=seed)
     gated = measure_gates(
         pool,
         adaptive or {},
         measured.requests,
-        cost,
-        bootstrap_samples=section.bootstrap_samples,
-        seed=seed,
         first_task_id=first_task_id + measured.num_tasks,
         on_progress=on_progress,
     )
-    rows = (*rows, *gated.rows)
+    shared = tuple(request for request in measured.requests if request not in gated.incomplete)
+    failures = (*measured.failures, *gated.failures)
+    if not shared:
+        raise RunFailedError(
+            f"evaluation: no prompt is left that every method completed, the first failed with {failures[0].reason!r}; "
+            "leave the failing method out of evaluation.baselines"
+        )
+    num_measured, measured = len(measured.requests), replace(measured, requests=shared)
+    resampling = {"bootstrap_samples": section.bootstrap_samples, "seed": seed}
+    rows = (
+        *frontier_rows(measured, methods, mechanism, cost, **resampling),
+        *gated.rows(shared, cost, **resampling),
+    )
     files = [
         *write_frontier(rows, folder),
-        SAMPLES.write((*samples_of(measured, methods, mechanism), *gated.samples), folder / "samples.parquet"),
+        SAMPLES.write((*samples_of(measured, methods, mechanism), *gated.samples(shared)), folder / "samples.parquet"),
         plot_frontier(rows, folder / "frontier.png"),
     ]
     part = ScheduleTable(table.num_steps, {budget: table[budget] for budget in budgets})
@@ -120,7 +132,7 @@ def evaluate(
     examples = collect_examples(
         pool,
         _grid_methods(rivals, methods),
-        measured.requests[: section.grid_prompts],
+        shared[: section.grid_prompts],
         mechanism,
         on_progress=on_progress,
         first_task_id=first_task_id + measured.num_tasks + gated.num_tasks,
@@ -128,8 +140,8 @@ def evaluate(
     title = f"Held-out prompts, {mechanism.id} caching, T = {table.num_steps} (red: closest to the uncached picture)"
     files.append(write_grid(examples, folder / "grid.png", title=title))
     files.append(PICTURES.write(pictures_of(examples, rivals), folder / "pictures.parquet"))
-    failures = (*measured.failures, *gated.failures)
-    return Evaluation(rows, failures, measured.forwards_requested, measured.forwards_executed, tuple(files))
+    remarks = _remarks(len(dict.fromkeys(requests)), num_measured, len(shared), gated, failures)
+    return Evaluation(rows, failures, measured.forwards_requested, measured.forwards_executed, tuple(files), remarks)
 
 
 def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
@@ -155,6 +167,19 @@ def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
         tracker.log_metrics(by_budget[budget], budget)
     for file in evaluation.files:
         tracker.log_artifact(file, "evaluation")
+
+
+def _remarks(
+    asked: int, measured: int, shared: int, gated: GatedMeasurements, failures: Sequence[RolloutFailure]
+) -> tuple[str, ...]:
+    """What failures cost the comparison, in numbers of prompts."""
+    lines = [
+        f"{name} is left out: {count} of its {measured} generations failed, at most a fifth may"
+        for name, count in gated.dropped.items()
+    ]
+    if shared < asked:
+        lines.append(f"{asked - shared} of {asked} prompts are left out for every method, since a generation failed")
+    return (*lines, f"the first failure: {failures[0].reason}") if lines else ()
 
 
 def _grid_methods(rivals: Mapping[int, str], methods: Methods) -> Methods:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -58,6 +59,30 @@ class RecordFile(Generic[T]):
             ) from error
         return path
 
+    def write_csv(self, records: Iterable[T], path: Path) -> Path:
+        """Replace ``path`` by a text file of the same columns and return it; the numbers of a tuple stand in one cell.
+
+        Raises:
+            RunFailedError: if the folder cannot be written.
+        """
+        names = self.schema.names
+        cells = [[getattr(record, name) for name in names] for record in records]
+
+        def write(partial: Path) -> None:
+            with partial.open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(names)
+                writer.writerows([[_cell(value) for value in row] for row in cells])
+
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_atomically(path, write)
+        except OSError as error:
+            raise RunFailedError(
+                f"{path}: cannot write the {self.what} ({error.strerror or error}); make room, run again"
+            ) from error
+        return path
+
     def read(self, path: Path) -> tuple[T, ...]:
         """The records of a file written by :meth:`write`.
 
@@ -74,6 +99,10 @@ class RecordFile(Generic[T]):
         if not table.schema.equals(self.schema):
             raise BadInputError(f"{path}: has other columns than the {self.what} of this release; run recache evaluate")
         return tuple(self.kind(**{name: _value(value) for name, value in row.items()}) for row in table.to_pylist())
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _value(value: Any) -> Any:

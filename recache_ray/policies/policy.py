@@ -84,11 +84,11 @@ class BudgetPolicy(nn.Module, PolicyHubMixin):
             "logit_bound": logit_bound,
             "seed": seed,
         }
-        self.scores: nn.Module
+        self.scores: TableScores | NetworkScores
         if parameterisation == "tables":
             self.scores = TableScores(self._form, num_steps, self.budgets)
         else:
-            self.scores = NetworkScores(self._form, hidden_size, torch.Generator().manual_seed(seed))
+            self.scores = NetworkScores(self._form, num_steps, hidden_size, torch.Generator().manual_seed(seed))
         self.validated: Tensor
         self.register_buffer("validated", torch.zeros(num_steps, num_steps, dtype=torch.uint8))
 
@@ -124,21 +124,54 @@ class BudgetPolicy(nn.Module, PolicyHubMixin):
         return self.distributions([budget], num_steps).at(budget)
 
     def schedule(self, budget: int | str, num_steps: int | None = None) -> Schedule:
-        """The schedule to use: the one validation chose for this budget and T if there is one, else the mode.
+        """The schedule to use: the one validation chose for this budget if there is one, else the mode.
 
         Args:
             budget: k, or a form such as ``"x5"`` or ``"20%"`` (see :func:`recache_ray.schedules.parse_budget`).
-            num_steps: T, default the trained one; another T serves the mode.
+            num_steps: T, default the trained one; a schedule that validation chose is carried over to another T by
+                :meth:`recache_ray.Schedule.resampled`.
 
         Raises:
             BadInputError: if the budget is malformed or gives k outside 1..T.
         """
         num_steps = self._checked_steps(num_steps)
         k = parse_budget(budget, num_steps)
-        if num_steps == self.num_steps and self.validated[k - 1, 0]:
-            return Schedule.from_mask(self.validated[k - 1].tolist())
+        if k <= self.num_steps and self.validated[k - 1, 0]:
+            return Schedule.from_mask(self.validated[k - 1].tolist()).resampled(num_steps)
         with torch.no_grad():
             return self.distribution(k, num_steps).mode()
+
+    def resampled(self, num_steps: int, budgets: Sequence[int] | None = None) -> BudgetPolicy:
+        """This policy as one of another T, to be trained further there: the same k at the same noise levels.
+
+        Its distributions and schedules are those that this policy has at ``num_steps``. The scores of a path from i to
+        j of T are those of i T'/T to j T'/T of T', interpolated by tables and computed by a network.
+
+        Args:
+            num_steps: T'.
+            budgets: the budgets to train; default: the trained ones up to ``num_steps``.
+
+        Raises:
+            BadInputError: if ``num_steps`` is below 2 or below every budget, or a budget is outside 1..T'.
+        """
+        num_steps = self._checked_steps(num_steps)
+        kept = [k for k in self.budgets if k <= num_steps] if budgets is None else list(budgets)
+        if budgets is None and not kept:
+            raise BadInputError(
+                f"num_steps = {num_steps}: below every budget of this policy, the smallest being {self.budgets[0]}; "
+                "choose more steps"
+            )
+        chosen = parse_budgets(kept, num_steps)
+        policy = BudgetPolicy(**{**self._hub_mixin_config, "num_steps": num_steps, "budgets": list(chosen)})
+        policy.scores = self.scores.resampled(num_steps, chosen)
+        policy.set_validated(
+            {
+                k: self.schedule(k, num_steps)
+                for k in range(1, min(num_steps, self.num_steps) + 1)
+                if self.validated[k - 1, 0]
+            }
+        )
+        return policy
 
     def set_validated(self, schedules: Mapping[int, Schedule]) -> None:
         """Replace the schedules that validation chose, by budget. They are saved with the weights, not with snapshots.

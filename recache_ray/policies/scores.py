@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from recache_ray.policies.prior import edge_pairs
 
 Form = Literal["edges", "steps"]
+_BUDGET_FEATURE: dict[Form, int] = {"edges": 3, "steps": 1}
 
 
 class TableScores(nn.Module):
     """One table shared by all budgets plus a correction per trained budget.
 
-    At a budget that was not trained, the correction of the nearest trained k/T serves. At another number of steps the
-    tables are interpolated linearly in the relative positions (i/T, j/T), over the entries that are forward edges.
+    At a budget that was not trained, the correction of the nearest trained k serves. At another number of steps the
+    tables are interpolated linearly in the relative positions (i/T, j/T), over the entries that are forward edges: the
+    same k at the same noise levels, whose edges are the ones that were trained.
     """
 
     def __init__(self, form: Form, num_steps: int, budgets: Sequence[int]) -> None:
@@ -35,12 +37,23 @@ class TableScores(nn.Module):
         self.correction = nn.Parameter(torch.zeros(len(self.budgets), entries))
 
     def forward(self, num_steps: int, budgets: tuple[int, ...]) -> Tensor:
-        trained = list(self.budgets)
-        nearest = [
-            min(range(len(trained)), key=lambda b: abs(trained[b] / self.num_steps - budget / num_steps))
-            for budget in budgets
-        ]
-        table = self.shared + self.correction.index_select(0, torch.tensor(nearest))
+        return self._at(num_steps, self.shared + self._corrections(budgets))
+
+    def resampled(self, num_steps: int, budgets: Sequence[int]) -> TableScores:
+        """Tables of another T and other budgets that give the scores these give there."""
+        scores = TableScores(self.form, num_steps, budgets)
+        with torch.no_grad():
+            scores.shared.copy_(self._at(num_steps, self.shared[None])[0])
+            scores.correction.copy_(self._at(num_steps, self._corrections(tuple(budgets))))
+        return scores
+
+    def _corrections(self, budgets: tuple[int, ...]) -> Tensor:
+        trained = self.budgets
+        nearest = [min(range(len(trained)), key=lambda row: abs(trained[row] - budget)) for budget in budgets]
+        return self.correction.index_select(0, torch.tensor(nearest))
+
+    def _at(self, num_steps: int, table: Tensor) -> Tensor:
+        """Tables [K, E] of this T interpolated to ``num_steps``."""
         if num_steps == self.num_steps:
             return table
         resample = _resample_edges if self.form == "edges" else _resample_steps
@@ -51,22 +64,33 @@ class TableScores(nn.Module):
 class NetworkScores(nn.Module):
     """A two-layer perceptron over relative positions and the budget, so it carries over to any T and budget.
 
-    Features of an edge: i/T, j/T, ln(gap k/T), k/T; of a step: i/T, k/T, and where i falls between evenly spaced
-    steps, as sine and cosine of 2 pi i k/T. The output layer starts at zero. It wants a smaller Adam step than the
-    tables: 0.01 to 0.04.
+    Features of an edge: i/T, j/T, ln(gap k/T), k/T0; of a step: i/T, k/T0, and where i falls between evenly spaced
+    steps, as sine and cosine of 2 pi i k/T. T0 is the T it was made for, so that the same k at the same noise levels
+    has the same score at every T. The output layer starts at zero. It wants a smaller Adam step than the tables: 0.01
+    to 0.04.
     """
 
-    def __init__(self, form: Form, hidden_size: int, generator: torch.Generator) -> None:
+    def __init__(self, form: Form, num_steps: int, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.form = form
+        self.form, self.num_steps, self.hidden_size = form, num_steps, hidden_size
         self.hidden = nn.ModuleList([_linear(4, hidden_size, generator), _linear(hidden_size, hidden_size, generator)])
         self.output = _linear(hidden_size, 1, None)
 
     def forward(self, num_steps: int, budgets: tuple[int, ...]) -> Tensor:
-        hidden = _features(self.form, num_steps, budgets)
+        hidden = _features(self.form, num_steps, budgets, self.num_steps)
         for layer in self.hidden:
             hidden = torch.nn.functional.silu(layer(hidden))
         return self.output(hidden)[..., 0]
+
+    def resampled(self, num_steps: int, budgets: Sequence[int]) -> NetworkScores:
+        """A network made for another T that gives the scores this one gives there, up to rounding."""
+        scores = NetworkScores(self.form, num_steps, self.hidden_size, torch.Generator())
+        scores.load_state_dict(self.state_dict())
+        first = scores.hidden[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight[:, _BUDGET_FEATURE[self.form]].mul_(num_steps / self.num_steps)
+        return scores
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
@@ -82,16 +106,17 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _features(form: Form, num_steps: int, budgets: tuple[int, ...]) -> Tensor:
-    """Inputs of the network [K, E, 4], float32."""
-    share = torch.tensor(budgets, dtype=torch.float64)[:, None] / num_steps
+def _features(form: Form, num_steps: int, budgets: tuple[int, ...], made_for: int) -> Tensor:
+    """Inputs of the network [K, E, 4], float32; ``made_for`` is T0."""
+    budget = torch.tensor(budgets, dtype=torch.float64)[:, None]
+    share, size = budget / num_steps, budget / made_for
     if form == "edges":
         i, j = edge_pairs(num_steps)
-        columns = (i / num_steps, j / num_steps, torch.log((j - i) * share), share)
+        columns = (i / num_steps, j / num_steps, torch.log((j - i) * share), size)
     else:
         steps = torch.arange(1, num_steps, dtype=torch.float64)
         phase = 2 * torch.pi * steps * share
-        columns = (steps / num_steps, share, phase.sin(), phase.cos())
+        columns = (steps / num_steps, size, phase.sin(), phase.cos())
     return torch.stack(torch.broadcast_tensors(*columns), dim=-1).float()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from recache_ray.errors import BadInputError
+from recache_ray.schedules.resample import resampled_steps
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +75,22 @@ class Schedule:
     def prefix(self, step: int) -> tuple[int, ...]:
         """The compute steps up to and including ``step``: siblings that agree here are in the same state."""
         return tuple(computed for computed in self.compute_steps if computed <= step)
+
+    def resampled(self, num_steps: int) -> Schedule:
+        """The schedule of as many computed steps at another T whose noise levels are nearest to those of this one.
+
+        See :mod:`recache_ray.schedules.resample`. The same T gives the same schedule, and so does going to a larger T
+        and back.
+
+        Raises:
+            BadInputError: if ``num_steps`` is less than the number of computed steps.
+        """
+        if num_steps < self.budget:
+            raise BadInputError(
+                f"num_steps = {num_steps}: must be at least {self.budget}, the computed steps of the schedule; "
+                "choose a schedule of a smaller budget"
+            )
+        return Schedule(num_steps, resampled_steps(self.compute_steps, self.num_steps, num_steps))
 
     def __str__(self) -> str:
         return "".join("1" if compute else "0" for compute in self.compute_mask)

@@ -75,6 +75,34 @@ class ScheduleTable(Mapping[int, Schedule]):
         """The schedule of a budget in any form :func:`parse_budget` takes."""
         return self[parse_budget(budget, self.num_steps)]
 
+    def resampled(self, num_steps: int) -> ScheduleTable:
+        """The table at another T: every schedule keeps its budget and its noise levels (:meth:`Schedule.resampled`).
+
+        A budget is a number of computed steps and stays one: the same k at the same noise levels is the same
+        approximation of the trajectory, whereas the same k / T would need positions that nobody chose. For a ratio,
+        ask the result: ``table.resampled(20).schedule("x5")``. Budgets above ``num_steps`` have no schedule there and
+        are left out. ``metrics`` are too, since they were measured at the other T; ``provenance`` says where the
+        schedules come from.
+
+        Raises:
+            BadInputError: if ``num_steps`` is less than every budget.
+        """
+        if num_steps == self.num_steps:
+            return self
+        kept = [budget for budget in self.budgets if budget <= num_steps]
+        if not kept:
+            raise BadInputError(
+                f"num_steps = {num_steps}: below every budget of this table, which has {_ranges(self.budgets)}; "
+                "choose more steps"
+            )
+        return ScheduleTable(
+            num_steps,
+            {budget: self.schedules[budget].resampled(num_steps) for budget in kept},
+            model={**self.model, "num_steps": num_steps} if "num_steps" in self.model else self.model,
+            mechanism=self.mechanism,
+            provenance={**self.provenance, "resampled_from_num_steps": self.num_steps},
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``schedules.json``."""
         return {

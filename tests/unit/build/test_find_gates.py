@@ -9,9 +9,11 @@ import pytest
 from recache_ray.build.gates import Gates, find_gates, gate_requests
 from recache_ray.build.requests import prompt_set
 from recache_ray.config.root import Config, load_config
+from recache_ray.evaluation.gate_threshold import MatchedGate
 from recache_ray.rollouts.inline import InlinePool
+from recache_ray.schedules import Schedule
 from recache_ray.testing.tiny_worker import NUM_STEPS, build_tiny_worker
-from recache_ray.types import MechanismSpec
+from recache_ray.types import GateSpec, MechanismSpec
 
 TAYLOR = MechanismSpec("taylor", 1)
 
@@ -61,3 +63,16 @@ def test_without_adaptive_baselines_nothing_runs() -> None:
             pytest.fail(f"the pool was asked for {name}")
 
     assert find_gates(config("uniform"), NoPool(), TAYLOR, (4,), print) == Gates()  # type: ignore[arg-type]
+
+
+def test_a_budget_that_a_gate_does_not_reach_is_said_with_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OutOfReach:
+        def __init__(self, *arguments: object) -> None: ...
+
+        def match(self, budget: int) -> MatchedGate:
+            return MatchedGate(GateSpec("fbcache", 0.25), budget, 5.4, False, Schedule.from_steps(NUM_STEPS, range(4)))
+
+    monkeypatch.setattr("recache_ray.build.gates.ThresholdSearch", OutOfReach)
+    said: list[str] = []
+    find_gates(config("fbcache"), InlinePool(None), TAYLOR, (4,), lambda line: said.append(str(line)))  # type: ignore[arg-type]
+    assert said == ["fbcache at budget 4: threshold 0.25, 5.40 computed steps on average, the nearest to 4 it reaches"]

@@ -97,6 +97,7 @@ def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_hel
         for budget in (4,) if name == "cache_dit" else (3, 4):
             assert rows[name, budget].computed_steps_mean == budget and rows[name, budget].computed_steps_std == 0
     assert ("cache_dit", 3) not in rows
+    assert "cache_dit has no schedule for budgets 3; it is compared at 4" in seen
     train = requests_of(prompt_set(config).train)
     calibrating = [task.request for task in tasks if isinstance(task, CalibrationTask)]
     assert calibrating == list(train[:2])
@@ -141,6 +142,11 @@ def test_baselines_without_calibration_need_no_train_prompt(tmp_path: Path) -> N
         ("cache_dit", {"budgets": "3"}, r"budget = 3: its presets compute 4, 5, 6, 7 of 8 steps"),
         ("lemica", {"lemica_max_gap": 2}, r"lemica_max_gap = 2: budget 3 of 8 steps needs at least 3; raise it"),
         ("dpcache", {"calibration_prompts": 4}, r"calibration_prompts = 4: must be at most prompts.num_train = 3"),
+        (
+            "uniform",
+            {"budgets": "4,6"},
+            r"evaluation.budgets = '4,6': 6 is not among learning.budgets = '3..4'; choose",
+        ),
         ("smoothcash", {}, r"unknown baseline 'smoothcash'; did you mean smoothcache\?"),
     ],
 )
