@@ -138,7 +138,7 @@ def compare_transfer(
 
     def overall(rivals: Mapping[int, str]) -> RatioInterval:
         pairs = [(grouped[CARRIED, budget], grouped[name, budget]) for budget, name in rivals.items()]
-        return paired_geometric_mean(pairs, **resampling)
+        return paired_geometric_mean(pairs, samples=bootstrap_samples, seed=seed)
 
     common = [budget for budget in methods.get(TRAINED, {}) if budget in methods[CARRIED]]
     return Transfer(
