@@ -12,7 +12,7 @@ from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
-from recache_ray.build.summary import comparison
+from recache_ray.build.summary import comparison, costs_text
 from recache_ray.build.trackers import reopen_tracker
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
@@ -73,4 +73,5 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         log_evaluation(opened.tracker, evaluation)
     shared = evaluation.forwards_executed / max(1, evaluation.forwards_requested)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
-    return f"{comparison(evaluation.rows)}\nforwards executed / requested {shared:.3f}\n\n{files}"
+    held_out = f"forwards executed / requested {shared:.3f}"
+    return f"{comparison(evaluation.rows)}\n{held_out}\n\n{costs_text(evaluation.costs)}\n\n{files}"

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
 from recache_ray.evaluation.frontier import FrontierRow
-from recache_ray.evaluation.table import frontier_table, verdict
+from recache_ray.evaluation.search_cost import SearchCost, cost_table
+from recache_ray.evaluation.table import POLICY, frontier_table, verdict
 from recache_ray.learning.progress import ProgressMeter, TrainingOutcome
 from recache_ray.tracking.names import without_secrets
 
@@ -31,9 +33,21 @@ def summarise(
 
 def comparison(rows: Sequence[FrontierRow]) -> str:
     """Table and verdict as plain text."""
+    return f"{_plain(frontier_table(rows))}\n{verdict(rows)}"
+
+
+def costs_text(costs: Sequence[SearchCost]) -> str:
+    """What finding the schedules took as plain text; says so where the run did not record its own."""
+    lines = [_plain(cost_table(costs))] if costs else []
+    if not any(cost.method == POLICY for cost in costs):
+        lines.append("What training took is not recorded in this run's metrics.jsonl: an earlier release trained it.")
+    return "\n".join(lines)
+
+
+def _plain(table: Table) -> str:
     buffer = io.StringIO()
-    Console(file=buffer, width=_WIDTH, force_terminal=False).print(frontier_table(rows))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip() + "\n" + verdict(rows)
+    Console(file=buffer, width=_WIDTH, force_terminal=False).print(table)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()
 
 
 def next_steps(config: Config, folder: Path) -> str:

@@ -29,6 +29,7 @@ class Config:
     evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
     generate: s.GenerateConfig = section(s.GenerateConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
+    results: s.ResultsConfig = section(s.ResultsConfig)
 
     @property
     def budgets(self) -> tuple[int, ...]:
