@@ -70,6 +70,12 @@ def _report(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(report(config))
 
 
+def _results(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.results import publish_results
+
+    return Finished(publish_results(config))
+
+
 def _generate(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.generate import generate
 
@@ -141,6 +147,17 @@ VERBS = {
             useful=("run.dir", "evaluation.bootstrap_samples"),
             examples=("recache report run.dir=runs/default",),
             run=_report,
+        ),
+        Verb(
+            name="results",
+            summary="publish evaluated runs: tables, ranking and picture under docs/results and in the README",
+            start="fresh",
+            useful=("results", "run.dir", "evaluation.bootstrap_samples"),
+            examples=(
+                "recache results run.dir=runs/default",
+                "recache results results.runs=[runs/taylor,runs/newton,runs/taylor_seed1] results.name=shapes_t50",
+            ),
+            run=_results,
         ),
         Verb(
             name="generate",
