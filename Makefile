@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit lint check smoke clean
+.PHONY: help setup train test unit lint check smoke results clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,12 @@ check: lint test  ## everything CI checks before the smoke run
 
 smoke: $(STAMP)  ## the main job, seconds long
 	rm -rf runs/smoke && $(BIN)/recache train experiment=smoke run.dir=runs/smoke
+
+RUNS ?= runs/default
+NAME ?= main_job
+
+results: $(STAMP)  ## tables and picture of RUNS (comma between) under docs/results/NAME and in the README
+	$(BIN)/recache results "results.runs=[$(RUNS)]" results.name=$(NAME)
 
 clean:  ## remove runs and caches, keep .venv
 	rm -rf runs references .pytest_cache .ruff_cache .mypy_cache build dist

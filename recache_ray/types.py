@@ -192,11 +192,15 @@ class SignalReport:
     Attributes:
         input_changes: [T - 2] relative L1 change of the timestep-modulated input from step to step, from step 1 on.
         output_changes: [T - 2] the same of the transformer's output, at the same steps.
+        forwards: transformer forwards the generation took.
+        seconds: time in the worker.
     """
 
     task_id: int
     input_changes: tuple[float, ...]
     output_changes: tuple[float, ...]
+    forwards: int
+    seconds: float
     worker: str = ""
 
 

@@ -7,12 +7,12 @@ black-box reward; with a reward in the log domain a temperature is a relative ch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from recache_ray.baselines.counted_reward import BlackBox, CountedReward, EvaluationsSpent, SearchResult
-from recache_ray.errors import BadInputError
+from recache_ray.baselines.check_budget import check_budget
+from recache_ray.baselines.search import BlackBox, Evaluations, EvaluationsSpent, Search, SearchResult, Told, drive
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import num_schedules
 from recache_ray.seeding import derive_seed
@@ -44,6 +44,10 @@ class AnnealingSettings:
 PUBLISHED = AnnealingSettings()
 
 
+Asking = Generator[tuple[Schedule, ...], Told, Schedule]
+"""A stage of the search: what to evaluate, its values, the schedule the stage ends at."""
+
+
 def annealing_search(
     reward: BlackBox,
     num_steps: int,
@@ -53,60 +57,79 @@ def annealing_search(
     seed: int,
     settings: AnnealingSettings = PUBLISHED,
 ) -> SearchResult:
-    """Anneal from a random schedule, then climb from where annealing ended; the best schedule ever seen is returned.
-
-    Steps 0 .. max(1, k // 4) - 1 are always computed. Half of the evaluations bound the cooling where the published
-    iterations are more than that, so that a short search cools down too. A search that ends early starts again from
-    another random schedule, since the comparison is at equal evaluations.
+    """Run :func:`annealing` on a function.
 
     Raises:
         BadInputError: if an argument is out of range or a reward is not finite.
     """
-    if not 1 <= budget <= num_steps:
-        raise BadInputError(f"budget = {budget}: must be between 1 and num_steps = {num_steps}")
-    counted = CountedReward(reward, evaluations)
+    return drive(annealing(num_steps, budget, evaluations=evaluations, seed=seed, settings=settings), reward)
+
+
+def annealing(
+    num_steps: int, budget: int, *, evaluations: int, seed: int, settings: AnnealingSettings = PUBLISHED
+) -> Search:
+    """Anneal from a random schedule, then climb from where annealing ended; the best schedule ever seen is returned.
+
+    Steps 0 .. max(1, k // 4) - 1 are always computed. Half of the evaluations bound the cooling where the published
+    iterations are more than that, so that a short search cools down too. A search that ends early starts again from
+    another random schedule, since the comparison is at equal evaluations. Annealing asks for one schedule at a time,
+    a round of descent for all neighbours at once.
+
+    Raises:
+        BadInputError: once started, if an argument is out of range or a value is not finite.
+    """
+    check_budget(num_steps, budget)
+    values = Evaluations(evaluations)
     generator = Random(derive_seed("baseline", "annealing", num_steps, budget, seed))
     forced = max(1, budget // 4)
     within_reach = min(evaluations, num_schedules(num_steps - forced + 1, budget - forced + 1))
     iterations = max(1, min(settings.iterations, evaluations // 2))
     try:
         while True:
-            before = counted.evaluations
+            before = len(values)
             steps = generator.sample(range(forced, num_steps), budget - forced)
             current = Schedule.from_steps(num_steps, (*range(forced), *steps))
-            current = _anneal(counted, current, forced, iterations, settings, generator)
-            _climb(counted, current, forced, settings, generator)
-            if counted.evaluations >= within_reach or counted.evaluations == before:
+            current = yield from _anneal(values, current, forced, iterations, settings, generator)
+            yield from _climb(values, current, forced, settings, generator)
+            if len(values) >= within_reach or len(values) == before:
                 break
     except EvaluationsSpent:
         pass
-    return counted.result()
+    return values.result()
 
 
 def _anneal(
-    loss: CountedReward, current: Schedule, forced: int, iterations: int, settings: AnnealingSettings, generator: Random
-) -> Schedule:
+    values: Evaluations,
+    current: Schedule,
+    forced: int,
+    iterations: int,
+    settings: AnnealingSettings,
+    generator: Random,
+) -> Asking:
     """Metropolis acceptance under a geometric temperature; returns the state it ended in."""
-    value = -loss(current)
+    loss = -(yield from values.of((current,)))[current]
     for iteration in range(iterations):
         proposal = current
         for _ in range(2 if generator.random() < settings.swap_two else 1):
             proposal = _moved(proposal, forced, settings, generator)
         temperature = settings.hottest * (settings.coldest / settings.hottest) ** (iteration / iterations)
-        proposed = -loss(proposal)
-        if proposed < value or generator.random() < math.exp((value - proposed) / temperature):
-            current, value = proposal, proposed
+        proposed = -(yield from values.of((proposal,)))[proposal]
+        if proposed < loss or generator.random() < math.exp((loss - proposed) / temperature):
+            current, loss = proposal, proposed
     return current
 
 
-def _climb(loss: CountedReward, current: Schedule, forced: int, settings: AnnealingSettings, generator: Random) -> None:
+def _climb(
+    values: Evaluations, current: Schedule, forced: int, settings: AnnealingSettings, generator: Random
+) -> Asking:
     """Steepest descent over every near relocation and a few random ones, until nothing improves."""
     for _ in range(settings.rounds):
-        around = dict.fromkeys(_neighbours(current, forced, settings, generator))
-        best = max(around, key=loss, default=current)
-        if loss(best) <= loss(current):
-            return
+        around = yield from values.of((current, *_neighbours(current, forced, settings, generator)))
+        best = max(around, key=around.__getitem__)
+        if around[best] <= around[current]:
+            return current
         current = best
+    return current
 
 
 def _neighbours(schedule: Schedule, forced: int, settings: AnnealingSettings, generator: Random) -> Iterator[Schedule]:

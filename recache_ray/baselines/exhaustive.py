@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recache_ray.baselines.counted_reward import BlackBox, CountedReward, SearchResult
-from recache_ray.errors import BadInputError
+from recache_ray.baselines.check_budget import check_budget
+from recache_ray.baselines.search import BlackBox, Evaluations, Search, SearchResult, drive
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
 
 
@@ -13,9 +13,11 @@ def exhaustive_search(reward: BlackBox, num_steps: int, budget: int) -> SearchRe
     Raises:
         BadInputError: if ``budget`` is outside 1..T or a reward is not finite.
     """
-    if not 1 <= budget <= num_steps:
-        raise BadInputError(f"budget = {budget}: must be between 1 and num_steps = {num_steps}")
-    counted = CountedReward(reward, num_schedules(num_steps, budget))
-    for schedule in every_schedule(num_steps, budget):
-        counted(schedule)
-    return counted.result()
+    check_budget(num_steps, budget)
+    return drive(_every(num_steps, budget), reward)
+
+
+def _every(num_steps: int, budget: int) -> Search:
+    values = Evaluations(num_schedules(num_steps, budget))
+    yield from values.of(every_schedule(num_steps, budget))
+    return values.result()

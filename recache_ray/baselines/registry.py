@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import OFFLINE, Calibration, offline_schedule
 from recache_ray.baselines.random import random_schedules
+from recache_ray.baselines.searches import SEARCHES
 from recache_ray.baselines.uniform import uniform, uniform_ends, uniform_warm
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
@@ -19,7 +20,7 @@ _FIXED: dict[str, Callable[[int, int], Schedule]] = {
 }
 
 BASELINES: tuple[str, ...] = (*_FIXED, "random")
-"""Names that need no calibration; those of ``OFFLINE``, ``ADAPTIVE`` and ``FROZEN`` come on top."""
+"""Names that need no calibration; those of ``OFFLINE``, ``ADAPTIVE``, ``FROZEN`` and ``SEARCHES`` come on top."""
 
 
 def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baselines") -> tuple[str, ...]:
@@ -29,7 +30,7 @@ def check_baselines(names: Iterable[str], *, setting: str = "evaluation.baseline
         BadInputError: for an unknown name, with the nearest known one.
     """
     chosen = tuple(dict.fromkeys(names))
-    known = (*BASELINES, *OFFLINE, *ADAPTIVE, *FROZEN)
+    known = (*BASELINES, *OFFLINE, *ADAPTIVE, *FROZEN, *SEARCHES)
     for name in chosen:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -58,6 +59,8 @@ def baseline_schedules(
         return random_schedules(num_steps, budget, count=random_count, seed=seed)
     if name in OFFLINE:
         return (offline_schedule(name, num_steps, budget, calibration),)
+    if name in SEARCHES:
+        raise BadInputError(f"baseline {name!r}: has no schedule before it has searched; evaluate it instead")
     if name not in _FIXED:
         raise BadInputError(f"baseline {name!r}: has no schedule before its gate has decided; evaluate it instead")
     return (_FIXED[name](num_steps, budget),)

@@ -8,8 +8,8 @@ from functools import partial
 from statistics import fmean
 
 from recache_ray.baselines.annealing import annealing_search
-from recache_ray.baselines.counted_reward import SearchResult
 from recache_ray.baselines.random_search import random_search
+from recache_ray.baselines.search import SearchResult
 from recache_ray.baselines.uniform import uniform
 from recache_ray.config.root import Config
 from recache_ray.evaluation.learning_report import JUDGED

@@ -11,19 +11,19 @@ from threading import Event
 from recache_ray.baselines.lemica import least_gap
 from recache_ray.baselines.offline import Calibration, Need, needs
 from recache_ray.baselines.residual_statistics import ResidualStatistics
-from recache_ray.build.progress import OnProgress, PhaseClock
+from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
-from recache_ray.evaluation.calibration.cost import CalibrationCost
 from recache_ray.evaluation.calibration.edges import calibrate_edges
 from recache_ray.evaluation.calibration.residuals import calibrate_residuals
 from recache_ray.evaluation.calibration.store import Figures, Key, load_calibration, save_calibration
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import GenerationRequest, MechanismSpec
 
-_Measure = Callable[[], tuple[Figures, CalibrationCost]]
+_Measure = Callable[[], tuple[Figures, Work]]
 
 
 def check_calibration(config: Config, names: Iterable[str]) -> None:
@@ -54,8 +54,8 @@ def calibration_for(
     mechanism: MechanismSpec,
     names: Iterable[str],
     on_progress: OnProgress,
-) -> Calibration:
-    """Load what the baselines of these names need, or measure it on the first train prompts and store it.
+) -> tuple[Calibration, dict[Need, Work]]:
+    """Load what the baselines of these names need, or measure it on the first train prompts; with the work it took.
 
     Args:
         config: prompts, seed, folders and the settings of calibration.
@@ -71,15 +71,18 @@ def calibration_for(
     """
     needed = needs(names)
     requests = requests_of(prompt_set(config).train[: config.evaluation.calibration_prompts])
-    key = _key(config, model, mechanism, requests)
+    key = calibration_key(config, model, mechanism, requests)
     folder = Path(config.run.dir) / "calibration"
-    progress = _progress(on_progress)
+    progress = phase_listener("calibrate", on_progress)
+    works: dict[Need, Work] = {}
 
     def kept(need: Need, key: Key, measure: _Measure) -> Figures:
         if (stored := load_calibration(folder, need.value, key)) is not None:
-            return stored
+            works[need] = stored[1]
+            return stored[0]
         fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
         figures, cost = measure()
+        works[need] = cost
         save_calibration(folder, need.value, key, figures, cost)
         on_progress(
             f"calibrated {need.value}: {cost.generations} generations on {len(requests)} train prompts, "
@@ -87,29 +90,30 @@ def calibration_for(
         )
         return figures
 
-    def residuals() -> tuple[Figures, CalibrationCost]:
+    def residuals() -> tuple[Figures, Work]:
         found, cost = calibrate_residuals(pool, requests, mechanism, on_progress=progress)
         return dict(vars(found)), cost
 
-    def edges() -> tuple[Figures, CalibrationCost]:
+    def edges() -> tuple[Figures, Work]:
         num_steps, max_gap = config.model.num_steps, config.evaluation.lemica_max_gap
         weights, cost = calibrate_edges(pool, requests, mechanism, num_steps, max_gap, on_progress=progress)
         return {"weights": weights}, cost
 
     with_gap = {**key, "lemica_max_gap": config.evaluation.lemica_max_gap}
-    return Calibration(
+    calibration = Calibration(
         residuals=ResidualStatistics(**kept(Need.RESIDUALS, key, residuals)) if Need.RESIDUALS in needed else None,
         edges=kept(Need.EDGES, with_gap, edges)["weights"] if Need.EDGES in needed else None,
     )
+    return calibration, works
 
 
-def _key(
+def calibration_key(
     config: Config,
     model: Mapping[str, str | int | float],
     mechanism: MechanismSpec,
     requests: Sequence[GenerationRequest],
 ) -> Key:
-    """The device is left out: a calibration made on a GPU serves a CPU."""
+    """What determines a calibration. The device is left out: one made on a GPU serves a CPU."""
     asked = json.dumps([[request.prompt.text, request.noise_seed] for request in requests])
     return {
         **{f"model.{name}": value for name, value in model.items() if name != "device"},
@@ -119,12 +123,3 @@ def _key(
         "prompts_sha256": hashlib.sha256(asked.encode()).hexdigest(),
         "seed": config.run.seed,
     }
-
-
-def _progress(on_progress: OnProgress) -> Callable[[str, int, int], None]:
-    clocks: dict[str, PhaseClock] = {}
-
-    def progress(phase: str, done: int, total: int) -> None:
-        on_progress(clocks.setdefault(phase, PhaseClock("calibrate", total)).at(done))
-
-    return progress

@@ -12,7 +12,7 @@ from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
-from recache_ray.build.summary import comparison
+from recache_ray.build.summary import comparison, costs_text
 from recache_ray.build.trackers import reopen_tracker
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
@@ -72,7 +72,8 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
         log_evaluation(opened.tracker, evaluation)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)
-    return f"{comparison(evaluation.rows, evaluation.remarks)}\n{_forwards(evaluation)}\n\n{files}"
+    compared = comparison(evaluation.rows, evaluation.remarks)
+    return f"{compared}\n{_forwards(evaluation)}\n\n{costs_text(evaluation.costs)}\n\n{files}"
 
 
 def _forwards(evaluation: Evaluation) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import Calibration, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.baselines.searches import SEARCHES
 from recache_ray.build.calibration import calibration_for, check_calibration
+from recache_ray.build.costs import search_costs
 from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
-from recache_ray.build.progress import OnProgress, PhaseClock
+from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.rivals import searched_rivals
+from recache_ray.build.searches import check_searches, find_by_search
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.evaluation.measured import MeasuredGenerations
+from recache_ray.evaluation.search_cost import COSTS
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
@@ -45,6 +50,7 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
     for name in names:
         reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
     check_calibration(config, names)
+    check_searches(config)
     return names
 
 
@@ -68,7 +74,8 @@ def run_evaluation(
     budgets = config.evaluation_budgets
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
-    calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)
+    known = (*names, *searched_rivals(config))  # what the policy was told of is part of what it cost
+    calibration, calibrated = calibration_for(config, pool, report.model, mechanism_spec(config), known, on_progress)
     for name in names:
         reached = reached_budgets(name, config.model.num_steps, budgets)
         if reached != budgets:
@@ -77,27 +84,27 @@ def run_evaluation(
                 f"{name} has no schedule for budgets {missing}; it is compared at {', '.join(map(str, reached))}"
             )
     gates = find_gates(config, pool, mechanism_spec(config), config.gate_budgets, on_progress)
-    clock: dict[str, PhaseClock] = {}
-
-    def progress(phase: str, done: int, total: int) -> None:
-        on_progress(clock.setdefault(phase, PhaseClock("evaluate", total)).at(done))
-
-    return evaluate(
+    searched = find_by_search(config, pool, report.model, mechanism_spec(config), table, on_progress)
+    folder = Path(config.run.dir) / "evaluation"
+    evaluation = evaluate(
         pool,
         table,
-        {**baseline_methods(config, budgets, calibration), **gates.frozen},
+        {**baseline_methods(config, budgets, calibration), **searched.schedules, **gates.frozen},
         requests,
         mechanism_spec(config),
         step_cost(report),
         config.evaluation,
-        Path(config.run.dir) / "evaluation",
+        folder,
         budgets=budgets,
         seed=config.run.seed,
         inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
-        on_progress=progress,
+        on_progress=phase_listener("evaluate", on_progress),
         adaptive=gates.adaptive,
         memory=MeasuredGenerations(Path(config.run.dir) / "evaluation", _identity(config, report)),
     )
+    costs = search_costs(config, table.budgets, report, calibrated, searched, gates)
+    file = COSTS.write(costs, folder / "cost.parquet")
+    return replace(evaluation, costs=costs, files=(*evaluation.files, file))
 
 
 def _identity(config: Config, report: ModelReport) -> dict[str, object]:
@@ -109,7 +116,7 @@ def _identity(config: Config, report: ModelReport) -> dict[str, object]:
 def baseline_methods(
     config: Config, budgets: tuple[int, ...], calibration: Calibration | None = None
 ) -> dict[str, dict[int, tuple[Schedule, ...]]]:
-    """Name to budget to schedules, for every configured baseline without a gate and each of the budgets it reaches."""
+    """Name to budget to schedules, for every configured baseline that neither gates nor searches, where it reaches."""
     return {
         name: {
             budget: tuple(
@@ -125,5 +132,5 @@ def baseline_methods(
             for budget in reached_budgets(name, config.model.num_steps, budgets)
         }
         for name in check_baselines(config.evaluation.baselines)
-        if name not in (*ADAPTIVE, *FROZEN)
+        if name not in (*ADAPTIVE, *FROZEN, *SEARCHES)
     }

@@ -14,6 +14,7 @@ from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.gate_threshold import MatchedGate, ThresholdSearch
 from recache_ray.evaluation.gates import GatedMethod
 from recache_ray.evaluation.measure import run_tasks
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
 from recache_ray.types import GateSpec, GenerationRequest, MechanismSpec, SignalReport, SignalTask
@@ -21,10 +22,15 @@ from recache_ray.types import GateSpec, GenerationRequest, MechanismSpec, Signal
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What adaptive baselines became: methods that decide as they go, and frozen ones by budget."""
+    """What adaptive baselines became: methods that decide as they go, and frozen ones by budget.
+
+    Attributes:
+        work: what finding the thresholds behind each of them took, by its name.
+    """
 
     adaptive: Mapping[str, GatedMethod] = field(default_factory=dict)
     frozen: Mapping[str, Mapping[int, tuple[Schedule, ...]]] = field(default_factory=dict)
+    work: Mapping[str, Work] = field(default_factory=dict)
 
 
 def gate_requests(config: Config) -> tuple[GenerationRequest, ...]:
@@ -51,7 +57,8 @@ def find_gates(
     if not wanted:
         return Gates()
     requests, num_steps = gate_requests(config), config.model.num_steps
-    polynomial = _polynomial(pool, requests, on_progress) if "teacache" in wanted else ()
+    polynomial, signals = _polynomial(pool, requests, on_progress) if "teacache" in wanted else ((), Work())
+    works: dict[str, Work] = {}
     matches: dict[str, dict[int, MatchedGate]] = {}
     for name in wanted:
         searches: dict[GateSpec, ThresholdSearch] = {}
@@ -63,6 +70,7 @@ def find_gates(
             found = searches[gate].match(budget)
             matches.setdefault(name, {})[budget] = found
             on_progress(_said(name, found))
+        works[name] = sum((search.work for search in searches.values()), signals if name == "teacache" else Work())
     chosen = config.evaluation.baselines
     return Gates(
         adaptive={
@@ -75,6 +83,7 @@ def find_gates(
             for name, by_budget in matches.items()
             if f"{name}_frozen" in chosen
         },
+        work={each: works[each.removesuffix("_frozen")] for each in chosen if each.removesuffix("_frozen") in works},
     )
 
 
@@ -92,8 +101,10 @@ def _said(name: str, match: MatchedGate) -> str:
     )
 
 
-def _polynomial(pool: RolloutPool, requests: Sequence[GenerationRequest], on_progress: OnProgress) -> tuple[float, ...]:
-    """TeaCache's polynomial, fitted to uncached generations of the calibration requests."""
+def _polynomial(
+    pool: RolloutPool, requests: Sequence[GenerationRequest], on_progress: OnProgress
+) -> tuple[tuple[float, ...], Work]:
+    """TeaCache's polynomial, fitted to uncached generations of the calibration requests, and what these took."""
     clock = PhaseClock("evaluate", len(requests))
     tasks = [SignalTask(place, request) for place, request in enumerate(requests)]
     results = run_tasks(pool, tasks, "signals", lambda _, done, __: on_progress(clock.at(done)))
@@ -103,4 +114,6 @@ def _polynomial(pool: RolloutPool, requests: Sequence[GenerationRequest], on_pro
         raise RunFailedError(f"recording TeaCache's signals failed: {getattr(failed, 'reason', 'no answer')}")
     inputs = [change for report in reports for change in report.input_changes]
     outputs = [change for report in reports for change in report.output_changes]
-    return fit_polynomial(inputs, outputs)
+    forwards = sum(report.forwards for report in reports)
+    work = Work(len(reports), forwards, forwards, sum(report.seconds for report in reports))
+    return fit_polynomial(inputs, outputs), work

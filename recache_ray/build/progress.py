@@ -12,6 +12,16 @@ OnProgress = Callable[[Progress | str], None]
 """Receives a progress record, or a line of text worth showing by itself."""
 
 
+def phase_listener(phase: Phase, on_progress: OnProgress) -> Callable[[str, int, int], None]:
+    """Turns (what, done, in all) into progress records of ``phase``, with a clock for each ``what``."""
+    clocks: dict[str, PhaseClock] = {}
+
+    def listen(what: str, done: int, total: int) -> None:
+        on_progress(clocks.setdefault(what, PhaseClock(phase, total)).at(done))
+
+    return listen
+
+
 class PhaseClock:
     """Counts a phase's work and says how long the rest will take at the pace so far."""
 

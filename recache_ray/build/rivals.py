@@ -34,6 +34,11 @@ def check_rivals(config: Config) -> tuple[str, ...]:
     return names
 
 
+def searched_rivals(config: Config) -> tuple[str, ...]:
+    """The names in ``learning.rivals`` that a polish was told of: none without a polish."""
+    return config.learning.rivals if config.learning.polish_evaluations else ()
+
+
 def rival_schedules(
     config: Config, pool: RolloutPool, mechanism: MechanismSpec, model: ModelReport, on_progress: OnProgress
 ) -> dict[int, Sequence[Schedule]]:
@@ -43,11 +48,12 @@ def rival_schedules(
         BadInputError: as :func:`check_rivals`, or if a stored calibration is of something else.
         RunFailedError: if a calibration generation fails.
     """
-    names = check_rivals(config)
-    if not names or not config.learning.polish_evaluations:
+    check_rivals(config)
+    names = searched_rivals(config)
+    if not names:
         return {}
     num_steps, budgets = config.model.num_steps, config.budgets
-    calibration = calibration_for(config, pool, model.model, mechanism, names, on_progress)
+    calibration, _ = calibration_for(config, pool, model.model, mechanism, names, on_progress)
     found: dict[int, dict[Schedule, None]] = {budget: {} for budget in budgets}
     for name in names:
         for budget in reached_budgets(name, num_steps, budgets):

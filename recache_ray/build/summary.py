@@ -12,7 +12,8 @@ from rich.table import Table
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
 from recache_ray.evaluation.frontier import FrontierRow
-from recache_ray.evaluation.table import frontier_table, verdict
+from recache_ray.evaluation.search_cost import SearchCost, cost_table
+from recache_ray.evaluation.table import POLICY, frontier_table, verdict
 from recache_ray.learning.progress import ProgressMeter, TrainingOutcome
 from recache_ray.tracking.names import without_secrets
 
@@ -35,6 +36,14 @@ def summarise(
 def comparison(rows: Sequence[FrontierRow], remarks: Sequence[str] = ()) -> str:
     """Table, verdict and remarks as plain text."""
     return "\n".join([plain(frontier_table(rows)), verdict(rows), *remarks])
+
+
+def costs_text(costs: Sequence[SearchCost]) -> str:
+    """What finding the schedules took as plain text; says so where the run did not record its own."""
+    lines = [plain(cost_table(costs))] if costs else []
+    if not any(cost.method == POLICY for cost in costs):
+        lines.append("What training took is not recorded in this run's metrics.jsonl: an earlier release trained it.")
+    return "\n".join(lines)
 
 
 def plain(table: Table) -> str:

@@ -76,6 +76,12 @@ def _transfer(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(transfer(config, progress))
 
 
+def _results(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.results import publish_results
+
+    return Finished(publish_results(config))
+
+
 def _generate(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.generate import generate
 
@@ -171,6 +177,17 @@ VERBS = {
                 "recache transfer run.dir=runs/t50 transfer.num_steps=[20] transfer.against=[runs/t20]",
             ),
             run=_transfer,
+        ),
+        Verb(
+            name="results",
+            summary="publish evaluated runs: tables, ranking and picture under docs/results and in the README",
+            start="fresh",
+            useful=("results", "run.dir", "evaluation.bootstrap_samples"),
+            examples=(
+                "recache results run.dir=runs/default",
+                "recache results results.runs=[runs/taylor,runs/newton,runs/taylor_seed1] results.name=shapes_t50",
+            ),
+            run=_results,
         ),
         Verb(
             name="generate",

@@ -31,6 +31,7 @@ class Config:
     generate: s.GenerateConfig = section(s.GenerateConfig)
     export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
+    results: s.ResultsConfig = section(s.ResultsConfig)
 
     @property
     def budgets(self) -> tuple[int, ...]:

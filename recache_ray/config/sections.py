@@ -157,7 +157,8 @@ class EvaluationConfig:
     budgets: str = knob("", "budgets to evaluate; empty means learning.budgets")
     baselines: tuple[str, ...] = knob(
         ("uniform", "uniform_warm", "uniform_ends", "random"),
-        "schedules to compare with; adaptive rivals (teacache, easycache, fbcache, dicache) also as NAME_frozen",
+        "schedules to compare with; adaptive rivals (teacache, easycache, fbcache, dicache) also as NAME_frozen; "
+        "budcache and random_search run many generations",
     )
     gate_prompts: int = knob(
         8, "prompts that thresholds of adaptive baselines are found on, never those of split", ge=1
@@ -168,6 +169,14 @@ class EvaluationConfig:
     bootstrap_samples: int = knob(1000, "resamplings of prompts behind the confidence intervals", ge=100)
     calibration_prompts: int = knob(4, "train prompts that calibrated baselines are measured on", ge=1)
     lemica_max_gap: int = knob(8, "longest jump between computed steps of lemica; each costs a generation", ge=2)
+    search_evaluations: int = knob(
+        0,
+        "evaluations of (prompt, schedule) per budget of budcache and random_search; 0 means as many as this run's "
+        "learner measured, divided by its budgets",
+        ge=0,
+        le=1_000_000,
+    )
+    search_prompts: int = knob(1, "train prompts budcache and random_search judge on; 1 as published", ge=1, le=4096)
     grid_prompts: int = knob(4, "prompts shown in the image grid", ge=1, le=16)
 
 
@@ -216,3 +225,13 @@ class BenchConfig:
     )
     evaluations: tuple[int, ...] = knob((1000,), "rewards a method may ask for; targets at 1000, 2000 and 4000")
     seeds: int = knob(1, "runs of every method on every table; the targets are for the mean of 3", ge=1, le=100)
+
+
+@dataclass(frozen=True)
+class ResultsConfig:
+    """Publishing evaluated runs."""
+
+    runs: tuple[str, ...] = knob((), "folders of evaluated runs: other mechanisms, other seeds; empty means run.dir")
+    name: str = knob("main_job", "names the files, and the section of the readme between its marks", required=True)
+    dir: str = knob("docs/results", "folder of the files NAME.json, NAME.csv, NAME.md and NAME.png", required=True)
+    readme: str = knob("README.md", "file with the lines <!-- results:begin NAME --> and <!-- results:end NAME -->")

@@ -18,6 +18,7 @@ from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
 from recache_ray.evaluation.rivals import best_rivals
 from recache_ray.evaluation.samples import SAMPLES, samples_of
+from recache_ray.evaluation.search_cost import SearchCost
 from recache_ray.evaluation.table import POLICY, compare
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import ScheduleTable
@@ -38,6 +39,7 @@ class Evaluation:
         forwards_requested: transformer forwards one pipeline call per schedule would have taken.
         forwards_executed: those that ran.
         files: every file written, the frontier first.
+        costs: what every method ran to find its schedules.
     """
 
     rows: tuple[FrontierRow, ...]
@@ -46,6 +48,7 @@ class Evaluation:
     forwards_executed: int
     files: tuple[Path, ...]
     remarks: tuple[str, ...] = ()
+    costs: tuple[SearchCost, ...] = ()
 
 
 def evaluate(

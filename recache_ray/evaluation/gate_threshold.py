@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
 from recache_ray.types import GateSpec, GenerationRequest, MechanismSpec, RolloutGroup, RolloutTask
@@ -59,7 +60,7 @@ class ThresholdSearch:
         on_progress: called with (``calibrate``, tasks done, tasks in all) for each threshold.
 
     Attributes:
-        generations: how many were run.
+        work: what was run, probes of the gate left out.
 
     Raises:
         BadInputError: if there are no requests.
@@ -90,7 +91,7 @@ class ThresholdSearch:
         self._on_progress = on_progress
         self._tried: dict[float, tuple[Schedule, ...]] = {0.0: (Schedule.full(num_steps),)}
         self.next_task_id = first_task_id
-        self.generations = 0
+        self.work = Work()
 
     def match(self, budget: int) -> MatchedGate:
         """The threshold for ``budget`` computed steps.
@@ -141,7 +142,6 @@ class ThresholdSearch:
             for place, request in enumerate(self._requests)
         ]
         self.next_task_id += len(tasks)
-        self.generations += len(tasks)
         results = run_tasks(self._pool, tasks, "calibrate", self._on_progress)
         groups = [result for result in results if isinstance(result, RolloutGroup)]
         if len(groups) < len(tasks):
@@ -149,6 +149,8 @@ class ThresholdSearch:
             raise RunFailedError(
                 f"calibrating {gate.kind} at threshold {gate.threshold:g}: {getattr(failed, 'reason', 'no answer')}"
             )
+        for group in groups:
+            self.work += Work(1, group.forwards_requested, group.forwards_executed, group.seconds)
         return tuple(group.rollouts[0].schedule for group in groups)
 
     def _all_schedules(self) -> list[Schedule]:

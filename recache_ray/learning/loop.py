@@ -19,7 +19,7 @@ from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.learning.polish import LocalSearch
-from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome
+from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome, work_metrics
 from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
@@ -138,7 +138,7 @@ class TrainingLoop:
         for group in groups:
             self.memo.record(group, self.learner.version)
         self.dispatcher.publish(self.learner.snapshot())
-        metrics = {**stats.metrics, "rollout/failures": float(self.failures.failed)}
+        metrics = {**stats.metrics, "rollout/failures": float(self.failures.failed), **work_metrics(groups)}
         self._log(metrics, self.learner.version)
         if self.learner.version % self.section.save_every == 0:
             self.save()
@@ -172,7 +172,7 @@ class TrainingLoop:
                 self.memo.record(group, version)
             known = {pair: self.memo.get(*request_and_schedule) for pair, request_and_schedule in wanted.items()}
             search.observe({pair: None if found is None else found.reward for pair, found in known.items()})
-            metrics = self._polish_metrics(search)
+            metrics = {**self._polish_metrics(search), **work_metrics(groups)}
             if missing:
                 self._log(metrics, version)
                 self.save()

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from recache_ray.schedules import ScheduleTable
 from recache_ray.types import RolloutGroup
 
-Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "evaluate", "tables", "bench"]
+Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "search", "evaluate", "tables", "bench"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Progress:
     """One line of progress.
 
     Attributes:
-        phase: ``learn`` counts updates, ``polish`` and ``tables`` count evaluations, the others count tasks.
+        phase: ``learn`` counts updates, ``polish``, ``search`` and ``tables`` evaluations, the others tasks.
         reward: mean reward of the last update or, while polishing, of the best schedules so far.
         lpips: the same for LPIPS; NaN where the reward does not measure it.
         lag: mean policy lag of the last update's groups.
@@ -56,6 +56,16 @@ class TrainingOutcome:
     @property
     def interrupted(self) -> bool:
         return self.table is None
+
+
+def work_metrics(groups: Sequence[RolloutGroup]) -> dict[str, float]:
+    """What these groups took, for the record of the run: ``work/`` generations, forwards and worker seconds."""
+    return {
+        "work/generations": float(sum(group.evaluations for group in groups)),
+        "work/forwards_requested": float(sum(group.forwards_requested for group in groups)),
+        "work/forwards_executed": float(sum(group.forwards_executed for group in groups)),
+        "work/seconds": sum(group.seconds for group in groups),
+    }
 
 
 class ProgressMeter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -69,11 +70,14 @@ class GateRunner:
         Raises:
             NonFiniteGenerationError: if the picture is NaN or infinite.
         """
+        started = time.perf_counter()
         recorder = ChangeRecorder()
         self._adapter.run_gated(reference.embeddings, task.request.noise_seed, recorder, Reuse())
         # a gate does not see the last step's output
         inputs = tuple(recorder.input_changes[:-1])
-        return SignalReport(task.task_id, inputs, tuple(recorder.output_changes), worker)
+        forwards = self._adapter.spec.num_steps * self._adapter.spec.forwards_per_step
+        seconds = time.perf_counter() - started
+        return SignalReport(task.task_id, inputs, tuple(recorder.output_changes), forwards, seconds, worker)
 
     def _cost(self, gate: GateSpec, mechanism: MechanismSpec, embeddings: Mapping[str, Tensor]) -> GateCost:
         key = (replace(gate, threshold=0.0), mechanism)

@@ -17,7 +17,9 @@ from recache_ray.evaluation.measure import Methods, measure
 from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.rivals import best_rivals
 from recache_ray.evaluation.samples import SAMPLES, samples_of
+from recache_ray.evaluation.search_cost import COSTS, SearchCost
 from recache_ray.evaluation.table import POLICY
+from recache_ray.evaluation.work import Work
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.testing.scripted_pool import ScriptedPool
@@ -56,8 +58,18 @@ def write_evaluated_run(
     write_frontier(rows, evaluation)
     SAMPLES.write(samples_of(measured, methods, _SPEC), evaluation / "samples.parquet")
     PICTURES.write(pictures_of(examples, rivals), evaluation / "pictures.parquet")
+    COSTS.write(_costs(budgets), evaluation / "cost.parquet")
     _write_metrics(folder / "metrics.jsonl")
     return folder
+
+
+def _costs(budgets: tuple[int, ...]) -> list[SearchCost]:
+    """Made-up figures: one policy for all budgets, a search for each."""
+    return [
+        SearchCost.of(POLICY, "policy gradient", budgets, Work(600, 4000, 2500, 60.0)),
+        SearchCost.of(POLICY, "polish", budgets, Work(400, 2000, 1500, 40.0)),
+        *(SearchCost.of("budcache", "search", (k,), Work(200, 200 * k, 150 * k, 5.0 * k)) for k in budgets),
+    ]
 
 
 def _late(num_steps: int, budget: int) -> Schedule:

@@ -172,6 +172,30 @@ def test_evaluate_writes_the_frontier(trained: Path, here: Path, capsys: pytest.
     assert set(table["budget"].to_pylist()) == {2, 3}
 
 
+def test_a_rival_search_gets_the_learners_evaluations_and_all_costs_are_stated(
+    trained: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recache_ray.evaluation.search_cost import COSTS, total_work
+
+    assert main(["evaluate", "run.dir=trained", "evaluation.baselines=[uniform,budcache]"]) == 0
+    out = capsys.readouterr().out
+    assert "What finding the schedules took" in out and "cost.parquet" in out
+    measured = json.loads((trained / "schedules.json").read_text())["provenance"]["evaluations"]
+    costs = COSTS.read(trained / "evaluation" / "cost.parquet")
+    parts = {cost.part: cost for cost in costs if cost.method == "policy"}
+    assert set(parts) == {"references", "policy gradient", "polish"}
+    assert parts["policy gradient"].generations + parts["polish"].generations >= measured > 0
+    assert parts["polish"].generations <= 6
+    num_steps = json.loads((trained / "config.json").read_text())["model"]["num_steps"]
+    assert parts["references"].forwards_executed == (2 + 1) * num_steps
+    searched = [cost for cost in costs if (cost.method, cost.part) == ("budcache", "search")]
+    assert [cost.budgets for cost in searched] == [(2,), (3,)]
+    assert all(0 < cost.generations <= measured // 2 for cost in searched)
+    assert list(total_work(costs)) == ["policy", "budcache"]
+    lines = (trained / "metrics.jsonl").read_bytes().count(b"work/forwards_executed")
+    assert lines >= 12
+
+
 def test_generate_makes_the_picture(trained: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "prompt=a red, round star: ${x}"
     assert main(["generate", "run.dir=trained", prompt, "budget=3", "output=out.png", "compare=true"]) == 0

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from recache_ray.baselines.lemica import edge_schedules
 from recache_ray.errors import RunFailedError
-from recache_ray.evaluation.calibration.cost import CalibrationCost
 from recache_ray.evaluation.measure import SCHEDULES_PER_TASK, OnProgress, run_tasks
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import GenerationRequest, MechanismSpec, RolloutFailure, RolloutGroup, RolloutTask
 
@@ -23,7 +23,7 @@ def calibrate_edges(
     max_gap: int,
     *,
     on_progress: OnProgress | None = None,
-) -> tuple[NDArray[np.float64], CalibrationCost]:
+) -> tuple[NDArray[np.float64], Work]:
     """Weights [T, T + 1] of the edges i -> j, the mean over requests; infinity for edges longer than ``max_gap``.
 
     A weight is the root mean square pixel error, of pictures in 0..1, of the generation that caches steps i+1 .. j-1
@@ -55,7 +55,7 @@ def calibrate_edges(
         for rollout in result.rollouts:
             error = 10 ** (-rollout.breakdown.metrics["psnr"] / 20)
             weights[edge_of[rollout.schedule]] += error / len(requests)
-    return weights, CalibrationCost(
+    return weights, Work(
         generations=len(requests) * len(edges),
         forwards_requested=sum(group.forwards_requested for group in groups),
         forwards_executed=sum(group.forwards_executed for group in groups),

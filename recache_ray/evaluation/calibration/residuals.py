@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from recache_ray.baselines.residual_statistics import ResidualStatistics
 from recache_ray.errors import RunFailedError
-from recache_ray.evaluation.calibration.cost import CalibrationCost
 from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import CalibrationReport, CalibrationTask, GenerationRequest, MechanismSpec, RolloutFailure
 
@@ -18,7 +18,7 @@ def calibrate_residuals(
     mechanism: MechanismSpec,
     *,
     on_progress: OnProgress | None = None,
-) -> tuple[ResidualStatistics, CalibrationCost]:
+) -> tuple[ResidualStatistics, Work]:
     """Measure on every request and average; the same arguments give the same figures, whichever pool runs them.
 
     Raises:
@@ -32,5 +32,5 @@ def calibrate_residuals(
         assert isinstance(result, CalibrationReport)
         reports.append(result)
     forwards = sum(report.forwards for report in reports)
-    cost = CalibrationCost(len(reports), forwards, forwards, sum(report.seconds for report in reports))
+    cost = Work(len(reports), forwards, forwards, sum(report.seconds for report in reports))
     return ResidualStatistics.mean(reports), cost

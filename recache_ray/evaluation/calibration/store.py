@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically
-from recache_ray.evaluation.calibration.cost import CalibrationCost
+from recache_ray.evaluation.work import Work
 
 Key = Mapping[str, str | int | float]
 """Everything that determines a calibration: model, T, mechanism, prompts, seed."""
@@ -27,8 +27,8 @@ Figures = dict[str, NDArray[np.float64]]
 _SHOWN_DIFFERENCES = 3
 
 
-def load_calibration(folder: Path, name: str, key: Key) -> Figures | None:
-    """The stored figures, or None where nothing is stored under ``name``.
+def load_calibration(folder: Path, name: str, key: Key) -> tuple[Figures, Work] | None:
+    """The stored figures and what they took, or None where nothing is stored under ``name``.
 
     Raises:
         BadInputError: if they were measured on something else than ``key`` says, naming the differences, or a file is
@@ -39,7 +39,7 @@ def load_calibration(folder: Path, name: str, key: Key) -> Figures | None:
         return None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        stored, checksum = dict(document["key"]), document["sha256"]
+        stored, checksum, cost = dict(document["key"]), document["sha256"], Work(**document["cost"])
         data = (folder / f"{name}.safetensors").read_bytes()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
@@ -55,10 +55,10 @@ def load_calibration(folder: Path, name: str, key: Key) -> Figures | None:
         )
     if hashlib.sha256(data).hexdigest() != checksum:
         raise _damaged(path, f"{name}.safetensors does not match its checksum")
-    return {field: figures.astype(np.float64) for field, figures in load(data).items()}
+    return {field: figures.astype(np.float64) for field, figures in load(data).items()}, cost
 
 
-def save_calibration(folder: Path, name: str, key: Key, figures: Figures, cost: CalibrationCost) -> None:
+def save_calibration(folder: Path, name: str, key: Key, figures: Figures, cost: Work) -> None:
     """Write both files, atomically each, the one that makes them count last.
 
     Raises:

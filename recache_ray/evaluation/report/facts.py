@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recache_ray.evaluation.report.inputs import ReportInputs
+from recache_ray.evaluation.search_cost import parts_text, total_work
+from recache_ray.evaluation.table import POLICY
+from recache_ray.evaluation.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,35 @@ def origin_facts(inputs: ReportInputs) -> tuple[Fact, ...]:
         *((key.removeprefix("version/"), value) for key, value in source.items() if key.startswith("version/")),
     )
     return tuple(Fact(name, str(value)) for name, value in pairs if str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """What one method ran to find its schedules.
+
+    Attributes:
+        relative: its forwards over those of the policy; NaN where the run did not record its own.
+        parts: where the forwards went.
+    """
+
+    method: str
+    budgets: int
+    work: Work
+    relative: float
+    parts: str
+
+
+def cost_lines(inputs: ReportInputs) -> tuple[CostLine, ...]:
+    """A line per method that ran something, the policy first."""
+    totals = total_work(inputs.costs)
+    ours = totals[POLICY].forwards_executed if POLICY in totals else 0
+    lines = []
+    for method, work in totals.items():
+        own = [cost for cost in inputs.costs if cost.method == method]
+        budgets = len({budget for cost in own for budget in cost.budgets})
+        relative = work.forwards_executed / ours if ours else math.nan
+        lines.append(CostLine(method, budgets, work, relative, parts_text(own)))
+    return tuple(lines)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import FrontierRow, read_frontier
 from recache_ray.evaluation.pictures import PICTURES, Picture
 from recache_ray.evaluation.samples import SAMPLES, Sample
+from recache_ray.evaluation.search_cost import COSTS, SearchCost
 from recache_ray.evaluation.table import POLICY
 from recache_ray.schedules import ScheduleTable
 from recache_ray.tracking.jsonl import MetricsLine, read_metrics
@@ -30,6 +31,7 @@ class ReportInputs:
         samples: every generation behind it.
         pictures: the examples.
         lines: metrics.jsonl.
+        costs: what every method ran to find its schedules; empty where the evaluation did not record it.
         inclusion: budget to the policy's probability that each of the T steps is computed.
         commands: what to type to get this page again, one command each.
         bootstrap_samples: resamplings behind every interval of the page.
@@ -42,6 +44,7 @@ class ReportInputs:
     samples: tuple[Sample, ...]
     pictures: tuple[Picture, ...]
     lines: tuple[MetricsLine, ...]
+    costs: tuple[SearchCost, ...]
     inclusion: Mapping[int, Sequence[float]]
     commands: tuple[str, ...]
     bootstrap_samples: int
@@ -121,6 +124,7 @@ def read_inputs(
         samples=samples,
         pictures=PICTURES.read(evaluation / "pictures.parquet"),
         lines=lines,
+        costs=COSTS.read(evaluation / "cost.parquet") if (evaluation / "cost.parquet").exists() else (),
         inclusion=inclusion_of(sorted({row.budget for row in rows if row.schedule == POLICY})),
         commands=tuple(commands),
         bootstrap_samples=bootstrap_samples,

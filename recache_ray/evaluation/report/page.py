@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from recache_ray.evaluation.report.curves import cls_name, draw_curves, style
-from recache_ray.evaluation.report.facts import cost_facts, origin_facts
+from recache_ray.evaluation.report.facts import cost_facts, cost_lines, duration, origin_facts
 from recache_ray.evaluation.report.findings import change, find
 from recache_ray.evaluation.report.gallery import ERROR_GAIN, examples
 from recache_ray.evaluation.report.inputs import ReportInputs
@@ -44,6 +44,8 @@ def render_page(inputs: ReportInputs) -> str:
         examples=examples(inputs.pictures, inputs.budgets),
         error_gain=ERROR_GAIN,
         cost=cost_facts(inputs),
+        searches=cost_lines(inputs),
+        duration=duration,
         origin=origin_facts(inputs),
         budget=budget,
         style_sheet=Markup(_asset("page.css")),

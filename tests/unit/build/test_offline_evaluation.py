@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config, load_config
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation
+from recache_ray.evaluation.search_cost import COSTS
 from recache_ray.learning.progress import Progress
 from recache_ray.metrics.pixel import psnr
 from recache_ray.policies.policy import BudgetPolicy
@@ -69,7 +70,7 @@ def make_config(folder: Path, *baselines: str, **evaluation: Any) -> Config:
             "references": {"dir": str(folder / "references")},
             "model": {"num_steps": NUM_STEPS},
             "prompts": {"num_train": 3, "num_validation": 1, "num_test": 2},
-            "learning": {"budgets": "3..4"},
+            "learning": {"budgets": "3..4", "rivals": []},
             "evaluation": {
                 "baselines": list(baselines), "calibration_prompts": 2, "lemica_max_gap": 4,
                 "bootstrap_samples": 100, "grid_prompts": 1, **evaluation,
@@ -115,7 +116,7 @@ def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_hel
     assert 0 < cost["forwards_executed"] < cost["forwards_requested"]
 
     unused = ScriptedPool(gap_score)
-    stored = calibration_for(config, unused, asdict(tiny_adapter(NUM_STEPS).spec), SPEC, OFFLINE, seen.append)
+    stored, _ = calibration_for(config, unused, asdict(tiny_adapter(NUM_STEPS).spec), SPEC, OFFLINE, seen.append)
     assert not unused.tasks
     compared = {schedule for task in measured if task.request not in train for schedule in task.schedules}
     for by_budget in baseline_methods(config, (3, 4), stored).values():
@@ -126,6 +127,33 @@ def test_offline_rivals_are_calibrated_on_train_prompts_once_and_compared_on_hel
         calibration_for(
             config, unused, asdict(tiny_adapter(NUM_STEPS).spec), MechanismSpec("reuse"), ["dpcache"], seen.append
         )
+
+
+def test_searches_run_on_train_prompts_once_and_state_their_cost(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "uniform", "budcache", "random_search", search_evaluations=6, search_prompts=2)
+    result, tasks = run(config, print)
+    rows = {(row.schedule, row.budget): row for row in result.rows}
+    train = requests_of(prompt_set(config).train)
+    searching = [task for task in tasks if isinstance(task, RolloutTask) and task.request in train]
+    assert {task.request for task in searching} == set(train[:2])
+    pairs = sum(len(task.schedules) for task in searching)
+    assert pairs == 2 * 2 * 6  # two methods, two budgets, six (prompt, schedule) pairs each
+    for name in ("budcache", "random_search"):
+        for budget in (3, 4):
+            assert rows[name, budget].computed_steps_mean == budget and rows[name, budget].computed_steps_std == 0
+    costs = COSTS.read(tmp_path / "run" / "evaluation" / "cost.parquet")
+    assert costs == result.costs and {cost.method for cost in costs} == {"budcache", "random_search"}
+    found = [cost for cost in costs if cost.part == "search"]
+    assert sum(cost.generations for cost in found) == pairs
+    assert {cost.budgets for cost in found} == {(3,), (4,)}
+    assert all(0 < cost.forwards_executed <= cost.forwards_requested for cost in found)
+    (reference,) = [cost for cost in costs if cost.part == "references" and cost.method == "budcache"]
+    assert reference.forwards_executed == 2 * NUM_STEPS
+
+    again, tasks = run(config, print)
+    assert not [task for task in tasks if isinstance(task, RolloutTask) and task.request in train]
+    timeless = [[replace(row, seconds=0.0) for row in each.rows] for each in (result, again)]
+    assert timeless[0] == timeless[1]
 
 
 def test_baselines_without_calibration_need_no_train_prompt(tmp_path: Path) -> None:
@@ -146,6 +174,12 @@ def test_baselines_without_calibration_need_no_train_prompt(tmp_path: Path) -> N
             "uniform",
             {"budgets": "4,6"},
             r"evaluation.budgets = '4,6': 6 is not among learning.budgets = '3..4'; choose",
+        ),
+        ("budcache", {"search_prompts": 4}, r"search_prompts = 4: must be at most prompts.num_train = 3"),
+        (
+            "random_search",
+            {"search_prompts": 3, "search_evaluations": 2},
+            r"search_evaluations = 2: must be at least evaluation.search_prompts = 3",
         ),
         ("smoothcash", {}, r"unknown baseline 'smoothcash'; did you mean smoothcache\?"),
     ],

@@ -21,7 +21,10 @@ def test_the_verb_writes_one_page_and_refuses_a_run_without_evaluation(
     assert main(["report", f"run.dir={folder}", "evaluation.bootstrap_samples=100"]) == 0
     assert f"wrote {folder / 'report' / 'index.html'}" in capsys.readouterr().out
     assert [path.name for path in (folder / "report").iterdir()] == ["index.html"]
-    assert (folder / "report" / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    # searches of 3 and 5 computed steps: 150 * 8 forwards against the policy's 4,000
+    assert "Search cost" in page and "<td>1,200</td><td>0.30</td>" in page
 
     for file in (folder / "evaluation").iterdir():
         file.unlink()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.evaluation.calibration.cost import CalibrationCost
 from recache_ray.evaluation.calibration.edges import calibrate_edges
 from recache_ray.evaluation.calibration.residuals import calibrate_residuals
 from recache_ray.evaluation.calibration.store import load_calibration, save_calibration
+from recache_ray.evaluation.work import Work
 from recache_ray.schedules import Schedule
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import gap_score, held_out_requests
@@ -20,7 +20,7 @@ from recache_ray.types import MechanismSpec
 SPEC = MechanismSpec("taylor", 1)
 REQUESTS = held_out_requests(3)
 KEY = {"model.id": "m", "num_steps": 8, "mechanism": "taylor1"}
-COST = CalibrationCost(3, 24, 20, 1.5)
+COST = Work(3, 24, 20, 1.5)
 FIGURES = {"weights": np.array([[0.0, 0.5], [math.inf, 0.1]])}
 
 
@@ -52,7 +52,8 @@ def test_store_gives_back_every_bit_and_keeps_the_cost(tmp_path: Path) -> None:
     assert load_calibration(folder, "edges", KEY) is None
     save_calibration(folder, "edges", KEY, FIGURES, COST)
     stored = load_calibration(folder, "edges", dict(reversed(KEY.items())))
-    assert stored is not None and stored["weights"].tobytes() == FIGURES["weights"].tobytes()
+    assert stored is not None and stored[0]["weights"].tobytes() == FIGURES["weights"].tobytes()
+    assert stored[1] == COST
     assert load_calibration(folder, "residuals", KEY) is None
     assert json.loads((folder / "edges.json").read_text())["cost"]["forwards_executed"] == 20
     assert sorted(path.name for path in folder.iterdir()) == ["edges.json", "edges.safetensors"]

@@ -57,9 +57,9 @@ def test_the_mean_is_within_the_tolerance_at_every_budget_in_reach() -> None:
     assert thresholds == sorted(thresholds, reverse=True)
     assert thresholds[-1] == 0.0
     ids = [task.task_id for task in pool.tasks]
-    assert ids == list(range(calibration.generations)) and calibration.next_task_id == len(ids)
+    assert ids == list(range(calibration.work.generations)) and calibration.next_task_id == len(ids)
     tried = {task.gates[0].threshold for task in pool.tasks if isinstance(task, RolloutTask)}
-    assert len(tried) * len(REQUESTS) == calibration.generations  # nothing is measured twice
+    assert len(tried) * len(REQUESTS) == calibration.work.generations  # nothing is measured twice
 
 
 def test_a_budget_below_what_is_forced_says_what_was_reached() -> None:

@@ -1,0 +1,129 @@
+"""Results as Markdown: the same text for a page of its own and for a section of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from recache_ray.evaluation.results.ranking import agreement, ranks, standings
+from recache_ray.evaluation.results.records import MethodResult, Point, Results, RunResult
+from recache_ray.evaluation.table import POLICY
+
+# LPIPS this close are of the same schedule, measured in batches of another size at most
+_LEVEL = 1e-4
+_MORE_FLOPS = 0.01
+
+
+def render_markdown(results: Results, picture: str) -> str:
+    """Tables, what rivals win, ranking and provenance; ``picture`` is the path of the frontier's picture."""
+    parts = [
+        "LPIPS to the uncached pictures on held-out prompts, lower is better. *Ours / it* is the ratio of mean LPIPS "
+        "on the same prompts, geometric mean over budgets with its paired 95% interval; of every family its best "
+        "member is shown, chosen on these very prompts, which favours it, as does that a rival which spends more FLOPs "
+        "at a budget is compared at that budget. *Forwards* are those of the transformer, run to find the schedules "
+        "of all budgets.",
+        f"![LPIPS over measured FLOPs ratio, ours bold]({picture})",
+    ]
+    for run in results.runs:
+        parts += [f"**{run.title}** ({run.model}, {run.num_prompts} prompts)", _families(run), _wins(run)]
+    parts.append("**Ranking.** LPIPS relative to evenly spaced schedules, geometric mean over budgets (place).")
+    parts.append(_ranking(results))
+    parts += agreement(results.runs)
+    parts.append("Provenance, tables and picture by `" + results.command + "`:")
+    parts.append(
+        "\n".join(
+            f"* {run.title}: {run.date}, {run.machine}, commit {run.commit}, `{run.command}`" for run in results.runs
+        )
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def best_of_families(run: RunResult) -> tuple[MethodResult, ...]:
+    """Of every family of rivals the method that comes closest to ours or is furthest ahead; strongest family first."""
+    best: dict[str, MethodResult] = {}
+    for each in run.methods:
+        if each.method != POLICY and (each.family not in best or each.ratio > best[each.family].ratio):
+            best[each.family] = each
+    return tuple(sorted(best.values(), key=lambda each: -each.ratio))
+
+
+def _families(run: RunResult) -> str:
+    header = ("family", "best of it", "budgets", "ours / it", "95% interval", "it wins at", "forwards")
+    (policy,) = [each for each in run.methods if each.method == POLICY]
+    rows = [("**ours**", "", _budgets(policy.points), "", "", "", _forwards(policy))]
+    for each in best_of_families(run):
+        won = [str(point.budget) for point in each.points if _wins_at(point)]
+        rows.append(
+            (
+                each.family,
+                each.method,
+                _budgets(each.points),
+                f"{each.ratio:.2f}",
+                f"{each.low:.2f} to {each.high:.2f}",
+                ", ".join(won) or "none",
+                _forwards(each),
+            )
+        )
+    return _table(header, rows)
+
+
+def _wins(run: RunResult) -> str:
+    """Every rival that is ahead of ours at a budget, whichever its family; what is level is named too."""
+    lines = []
+    ahead = [(p, each.method) for each in run.methods for p in each.points if each.method != POLICY and _wins_at(p)]
+    ours = {point.budget: point for each in run.methods if each.method == POLICY for point in each.points}
+    for point, method in sorted(ahead, key=lambda pair: (pair[0].budget, -pair[0].ratio)):
+        own = ours[point.budget]
+        dearer = own.flops_ratio > point.flops_ratio * (1 + _MORE_FLOPS)
+        more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if dearer else ""
+        sure = "" if point.low > 1 else ", undecided"
+        lines.append(
+            f"* budget {point.budget}: {method} {point.lpips:.4f} against our {own.lpips:.4f} "
+            f"(ratio {point.ratio:.2f}, {point.low:.2f} to {point.high:.2f}{sure}{more})"
+        )
+    level = [
+        f"{each.method} at {point.budget}"
+        for each in run.methods
+        for point in each.points
+        if each.method != POLICY and abs(point.ratio - 1) <= _LEVEL
+    ]
+    head = "Where a rival wins:" if lines else "No rival wins at any budget."
+    text = "\n".join([head, "", *lines]) if lines else head
+    return f"{text}\n\nLevel: {', '.join(level)}." if level else text
+
+
+def _wins_at(point: Point) -> bool:
+    return point.ratio > 1 + _LEVEL
+
+
+def _ranking(results: Results) -> str:
+    standing = [standings(run) for run in results.runs]
+    methods = list(dict.fromkeys(method for each in standing for method in each))
+    places = [ranks(each, list(each)) for each in standing]
+    rows = [
+        (
+            f"**{method}**" if method == POLICY else method,
+            *(f"{s[method]:.3f} ({p[method]})" if method in s else "" for s, p in zip(standing, places, strict=True)),
+        )
+        for method in methods
+    ]
+    return _table(("method", *(run.title for run in results.runs)), rows)
+
+
+def _budgets(points: Sequence[Point]) -> str:
+    budgets = [point.budget for point in points]
+    whole = budgets == list(range(budgets[0], budgets[-1] + 1)) and len(budgets) > 1
+    return f"{budgets[0]} to {budgets[-1]}" if whole else ", ".join(map(str, budgets))
+
+
+def _forwards(each: MethodResult) -> str:
+    if each.forwards is not None:
+        return f"{each.forwards:,}"
+    return "0" if each.family in ("uniform", "random") else "not recorded"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def lines() -> Iterator[str]:
+        for row in (header, ["---"] * len(header), *rows):
+            yield "| " + " | ".join(row) + " |"
+
+    return "\n".join(lines())

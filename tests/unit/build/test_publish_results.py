@@ -1,0 +1,42 @@
+"""The verb ``results`` on synthetic runs."""
+
+from pathlib import Path
+
+import pytest
+
+from recache_ray.cli.main import main
+from recache_ray.evaluation.results.section import read_section
+from recache_ray.testing.evaluated_run import write_evaluated_run
+
+
+def test_the_verb_writes_every_file_and_the_readme_and_repeats_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [write_evaluated_run(tmp_path / name, prompts=3, budgets=(3, 5)) for name in ("one", "two")]
+    readme = tmp_path / "README.md"
+    command = [
+        "results", f"results.runs=[{runs[0]},{runs[1]}]", "results.name=both", f"results.dir={tmp_path / 'results'}",
+        f"results.readme={readme}", "evaluation.bootstrap_samples=100",
+    ]  # fmt: skip
+    assert main(command) == 0
+    assert "has no section for them: add the lines <!-- results:begin both -->" in capsys.readouterr().out
+    readme.write_text("# mine\n\n<!-- results:begin both -->\n<!-- results:end both -->\n\nthe end\n")
+    assert main(command) == 0
+    written = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
+    assert set(written) == {"both.json", "both.csv", "both.md", "both.png"}
+    text = readme.read_text()
+    assert text.startswith("# mine\n") and text.endswith("\nthe end\n")
+    section = read_section(text, "both")
+    assert section is not None and "(results/both.png)" in section
+    page = (tmp_path / "results" / "both.md").read_text()
+    assert page == "# both\n\n" + section.replace("(results/both.png)", "(both.png)")
+    assert main(command) == 0
+    assert readme.read_text() == text
+    assert {name: (tmp_path / "results" / name).read_bytes() for name in written} == written
+
+
+def test_a_run_without_evaluation_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_evaluated_run(tmp_path / "run", prompts=2, budgets=(3,))
+    (folder / "evaluation" / "samples.parquet").unlink()
+    assert main(["results", f"run.dir={folder}", f"results.dir={tmp_path / 'results'}"]) == 2
+    assert "has no evaluation/samples.parquet" in capsys.readouterr().err
