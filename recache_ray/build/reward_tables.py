@@ -11,12 +11,14 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recache_ray.build.pool import open_pool
 from recache_ray.build.probe import probe_model
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.table_calibration import forecast_errors
 from recache_ray.caching.registry import KINDS, parse_mechanism
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
@@ -24,7 +26,7 @@ from recache_ray.evaluation.reward_table import RewardTable, read_costs, write_c
 from recache_ray.learning.measure import measure
 from recache_ray.references.identity import request_key
 from recache_ray.rollouts.pool import RolloutPool
-from recache_ray.schedules import Schedule, parse_budgets
+from recache_ray.schedules import parse_budgets
 from recache_ray.schedules.enumeration import every_schedule
 from recache_ray.types import GenerationRequest, MechanismSpec
 
@@ -40,7 +42,7 @@ def table_mechanisms(config: Config) -> tuple[MechanismSpec, ...]:
 
 
 def exhaustive_tables(config: Config, on_progress: OnProgress) -> list[RewardTable]:
-    """Every mechanism's table on every prompt set; measures what ``bench.tables_dir`` does not hold yet.
+    """Every mechanism's table at every T on every prompt set; measures what ``bench.tables_dir`` does not hold yet.
 
     A file holds one prompt and one budget, in a folder named after the model's fingerprint, T, mechanism and reward, so
     an interrupted build goes on where it stopped, and tables that share a prompt share its rewards.
@@ -50,7 +52,11 @@ def exhaustive_tables(config: Config, on_progress: OnProgress) -> list[RewardTab
         RunFailedError: if a rollout fails.
     """
     bench = config.bench
-    budgets = parse_budgets(bench.budgets, bench.num_steps, name="bench.budgets")
+    if not bench.num_steps:
+        raise BadInputError("bench.num_steps = []: must hold at least one T; add bench.num_steps=[12]")
+    budgets = {
+        num_steps: parse_budgets(bench.budgets, num_steps, name="bench.budgets") for num_steps in bench.num_steps
+    }
     prompts = prompt_set(config).train
     if len(prompts) < bench.prompts * bench.prompt_sets:
         raise BadInputError(
@@ -59,22 +65,48 @@ def exhaustive_tables(config: Config, on_progress: OnProgress) -> list[RewardTab
         )
     requests = requests_of(prompts[: bench.prompts * bench.prompt_sets])
     mechanisms = table_mechanisms(config)
-    references = Path(bench.tables_dir) / f"references-T{bench.num_steps}"
+    return [
+        table
+        for num_steps in budgets
+        for table in _tables_at(num_steps, config, mechanisms, requests, budgets[num_steps], on_progress)
+    ]
+
+
+def _tables_at(
+    num_steps: int,
+    config: Config,
+    mechanisms: Sequence[MechanismSpec],
+    requests: Sequence[GenerationRequest],
+    budgets: Sequence[int],
+    on_progress: OnProgress,
+) -> list[RewardTable]:
+    references = Path(config.bench.tables_dir) / f"references-T{num_steps}"
     config = replace(
         config,
-        model=replace(config.model, num_steps=bench.num_steps),
+        model=replace(config.model, num_steps=num_steps),
         references=replace(config.references, dir=str(references)),
     )
     with open_pool(config, on_progress) as pool:
         fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
         folders = [_folder(config, pool, mechanism, requests[0]) for mechanism in mechanisms]
-        _measure_missing(
-            pool, list(zip(mechanisms, folders, strict=True)), requests, budgets, bench.num_steps, on_progress
-        )
+        places = list(zip(mechanisms, folders, strict=True))
+        _measure_missing(pool, places, requests, budgets, num_steps, on_progress)
+        errors = {
+            (folder, request): forecast_errors(pool, folder, _name(folder, request), mechanism, request)
+            for mechanism, folder in places
+            for request in requests
+        }
+    size = config.bench.prompts
     return [
-        _read(f"{mechanism.id} set {number}", folder, requests[start : start + bench.prompts], budgets, bench.num_steps)
-        for mechanism, folder in zip(mechanisms, folders, strict=True)
-        for number, start in enumerate(range(0, len(requests), bench.prompts))
+        RewardTable(
+            f"T = {num_steps}, {mechanism.id}, set {number}",
+            tuple(schedule for budget in budgets for schedule in every_schedule(num_steps, budget)),
+            _costs(folder, chosen, budgets, num_steps),
+            np.mean([errors[folder, request] for request in chosen], axis=0),
+        )
+        for mechanism, folder in places
+        for number in range(config.bench.prompt_sets)
+        for chosen in [requests[number * size : (number + 1) * size]]
     ]
 
 
@@ -87,15 +119,19 @@ def _folder(config: Config, pool: RolloutPool, mechanism: MechanismSpec, request
     }
     text = json.dumps(identity, indent=2, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    folder = Path(config.bench.tables_dir) / f"{mechanism.id}-T{config.bench.num_steps}-{digest[:12]}"
+    folder = Path(config.bench.tables_dir) / f"{mechanism.id}-T{config.model.num_steps}-{digest[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "identity.json").write_text(text + "\n", encoding="utf-8")
     return folder
 
 
+def _name(folder: Path, request: GenerationRequest) -> str:
+    """What files of this prompt are called."""
+    return request_key(folder.name, request.prompt.text, request.noise_seed)[:16]
+
+
 def _path(folder: Path, request: GenerationRequest, budget: int) -> Path:
-    key = request_key(folder.name, request.prompt.text, request.noise_seed)
-    return folder / f"{key[:16]}-k{budget:02}.parquet"
+    return folder / f"{_name(folder, request)}-k{budget:02}.parquet"
 
 
 def _measure_missing(
@@ -127,14 +163,12 @@ def _measure_missing(
         on_progress(clock.at(done))
 
 
-def _read(
-    name: str, folder: Path, requests: Sequence[GenerationRequest], budgets: Sequence[int], num_steps: int
-) -> RewardTable:
-    schedules: list[Schedule] = []
+def _costs(
+    folder: Path, requests: Sequence[GenerationRequest], budgets: Sequence[int], num_steps: int
+) -> NDArray[np.float64]:
+    """Stored costs [M, P], schedules by budget and then in the order of :func:`every_schedule`."""
     blocks = []
     for budget in budgets:
         listed = list(every_schedule(num_steps, budget))
-        schedules += listed
         blocks.append([read_costs(_path(folder, request, budget), listed) for request in requests])
-    cost_MP = np.concatenate([np.array(block, dtype=np.float64).T for block in blocks])
-    return RewardTable(name, tuple(schedules), cost_MP)
+    return np.concatenate([np.array(block, dtype=np.float64).T for block in blocks])

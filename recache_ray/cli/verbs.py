@@ -238,7 +238,7 @@ VERBS = {
             useful=("bench", "run", "runtime.num_workers"),
             examples=(
                 "recache bench learning",
-                "recache bench learning bench.num_steps=16 bench.budgets=2..8 bench.evaluations=[1000,2000] "
+                "recache bench learning bench.num_steps=[12,16] bench.prompt_sets=2 bench.evaluations=[1000,2000] "
                 "bench.seeds=3",
             ),
             run=_bench_learning,

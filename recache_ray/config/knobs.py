@@ -24,7 +24,10 @@ def knob(
     choices: tuple[str, ...] | None = None,
     required: bool = False,
 ) -> Any:
-    """A dataclass field with its meaning (unit, consequence) and bounds; ``required`` refuses the empty string."""
+    """A dataclass field with its meaning (unit, consequence) and bounds; ``required`` refuses the empty string.
+
+    The bounds of a list hold for each of its values.
+    """
     metadata = {"doc": doc, "ge": ge, "gt": gt, "le": le, "choices": choices, "required": required}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -88,8 +91,15 @@ def _checked(dotted: str, value: Any, hint: Any, metadata: Mapping[str, Any]) ->
         raise BadInputError(f"{dotted} = {value!r}: must be one of {', '.join(choices)}{guess}")
     if metadata.get("required") and value == "":
         raise BadInputError(f"{dotted}: must be given; add {dotted}=... to the command")
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return value
+    for place, item in enumerate(value) if isinstance(value, tuple) else ():
+        _check_bounds(f"{dotted}[{place}]", item, metadata)
+    _check_bounds(dotted, value, metadata)
+    return value
+
+
+def _check_bounds(dotted: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
     for bound, fails, sign in (
         ("ge", lambda limit: value < limit, "at least"),
         ("gt", lambda limit: value <= limit, "above"),
@@ -98,7 +108,6 @@ def _checked(dotted: str, value: Any, hint: Any, metadata: Mapping[str, Any]) ->
         limit = metadata.get(bound)
         if limit is not None and (fails(limit) or value != value):
             raise BadInputError(f"{dotted} = {value}: must be {sign} {limit} ({metadata['doc']})")
-    return value
 
 
 def _converted(dotted: str, value: Any, hint: Any) -> Any:
@@ -114,5 +123,6 @@ def _converted(dotted: str, value: Any, hint: Any) -> Any:
             return float(value)
         elif isinstance(value, option) and not (option is int and isinstance(value, bool)):
             return value
-    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    lists = any(typing.get_origin(option) is tuple for option in options)
+    wanted = f"a list, as in [{value}]" if lists else " or ".join(option.__name__ for option in options)
     raise BadInputError(f"{dotted} = {value!r}: is {type(value).__name__}, must be {wanted}")

@@ -215,15 +215,15 @@ class BenchConfig:
     """Learning and search on exhaustive tables."""
 
     tables_dir: str = knob("tables", "folder of the exhaustive tables; kept and used again", required=True)
-    num_steps: int = knob(12, "T of the tables, in place of model.num_steps", ge=3, le=24)
-    budgets: str = knob("2..6", "budgets of the tables, every schedule of each is run", required=True)
+    num_steps: tuple[int, ...] = knob((12,), "every T of the tables, in place of model.num_steps", ge=3, le=24)
+    budgets: str = knob("2..6", "budgets of the tables at every T, every schedule of each is run", required=True)
     mechanisms: tuple[str, ...] = knob((), "for example taylor1 or newton2; empty means one of every kind")
     prompts: int = knob(3, "training prompts a table averages over", ge=1, le=64)
     prompt_sets: int = knob(1, "tables per mechanism, each on other prompts", ge=1, le=64)
     policies: tuple[str, ...] = knob(
         ("path", "conditional_bernoulli", "plackett_luce"), "kinds of policy to learn with; the targets are for path"
     )
-    evaluations: tuple[int, ...] = knob((1000,), "rewards a method may ask for; targets at 1000, 2000 and 4000")
+    evaluations: tuple[int, ...] = knob((1000,), "rewards a method may ask for; targets at 1000, 2000 and 4000", ge=1)
     seeds: int = knob(1, "runs of every method on every table; the targets are for the mean of 3", ge=1, le=100)
 
 

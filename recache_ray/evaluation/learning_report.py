@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
@@ -11,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 TARGETS: Mapping[int, float] = {1000: 1.10, 2000: 1.05, 4000: 1.02}
-"""Most regret a learner may have on any table after so many evaluations, to two decimals."""
+"""Most regret a learner may have after so many evaluations, mean over the tables of one T, to two decimals."""
 
 JUDGED = "path"
 """The method the targets are for; the methods whose name starts with ``RIVAL`` may not be ahead of it."""
@@ -28,11 +29,12 @@ class LearningRun:
 
     Attributes:
         regret: geometric mean over budgets of the chosen schedule's mean cost over the best one's.
-        asked: (prompt, schedule) pairs it asked for, at most ``evaluations``.
+        asked: generations it asked for, at most ``evaluations``; uncached ones for a calibrated method.
         seconds: of the whole run; asking a table takes next to none of it.
     """
 
     table: str
+    num_steps: int
     method: str
     evaluations: int
     seed: int
@@ -53,28 +55,47 @@ class LearningReport:
         key = (table, method, evaluations)
         return [run.regret for run in self.runs if (run.table, run.method, run.evaluations) == key]
 
+    def tables(self, num_steps: int) -> list[str]:
+        """Names of the tables of one T."""
+        return _distinct(run.table for run in self.runs if run.num_steps == num_steps)
+
+    def mean_regrets(self, num_steps: int, method: str, evaluations: int) -> list[float]:
+        """One mean over the tables of one T per seed."""
+        over_tables = [self.regrets(table, method, evaluations) for table in self.tables(num_steps)]
+        return [fmean(of_seed) for of_seed in zip(*over_tables, strict=True)]
+
     def misses(self) -> list[str]:
-        """One line per table and number of evaluations where a target does not hold; means over seeds are compared."""
+        """One line per T or table and number of evaluations that miss; means over seeds are compared."""
         lines = []
-        for table in _distinct(run.table for run in self.runs):
-            for evaluations in _distinct(run.evaluations for run in self.runs):
-                if not (own := self.regrets(table, JUDGED, evaluations)):
-                    continue
-                regret, where = fmean(own), f"{table} after {evaluations}: regret {fmean(own):.3f}"
-                if round(regret, 2) > TARGETS.get(evaluations, float("inf")):
-                    lines.append(f"{where}, target {TARGETS[evaluations]:.2f}")
-                for rival in _distinct(run.method for run in self.runs if run.method.startswith(RIVAL)):
-                    other = fmean(self.regrets(table, rival, evaluations))
-                    if regret > other + 5e-4:
-                        lines.append(f"{where}, behind {rival} with {other:.3f}")
+        for num_steps, evaluations in self._blocks():
+            own = {table: fmean(self.regrets(table, JUDGED, evaluations)) for table in self.tables(num_steps)}
+            mean, worst = fmean(own.values()), max(own, key=own.__getitem__)
+            if round(mean, 2) > TARGETS.get(evaluations, float("inf")):
+                lines.append(
+                    f"T = {num_steps} after {evaluations}: regret {mean:.3f}, target {TARGETS[evaluations]:.2f}; "
+                    f"worst {own[worst]:.3f} on {worst}"
+                )
+            for table, rival in itertools.product(own, self._rivals()):
+                other = fmean(self.regrets(table, rival, evaluations))
+                if own[table] > other + 5e-4:
+                    lines.append(
+                        f"{table} after {evaluations}: regret {own[table]:.3f}, behind {rival} with {other:.3f}"
+                    )
         return lines
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """Every T with every number of evaluations."""
+        return _distinct((run.num_steps, run.evaluations) for run in self.runs)
+
+    def _rivals(self) -> list[str]:
+        return _distinct(run.method for run in self.runs if run.method.startswith(RIVAL))
 
     def to_json(self) -> dict[str, object]:
         """All figures, plain values."""
         return {"runs": [asdict(run) for run in self.runs], "misses": self.misses(), "machine": dict(self.machine)}
 
     def table(self) -> Table:
-        """Mean (and spread over seeds) per method, a row per table and number of evaluations."""
+        """Mean (and spread over seeds) per method: a row per table and number of evaluations, and their means per T."""
         methods = _distinct(run.method for run in self.runs)
         seeds = len({run.seed for run in self.runs})
         table = Table(
@@ -92,6 +113,9 @@ class LearningReport:
                 cells = [_cell(self.regrets(name, method, evaluations)) for method in methods]
                 table.add_row(name, str(evaluations), *cells)
             table.add_section()
+        for num_steps, evaluations in self._blocks():
+            cells = [_cell(self.mean_regrets(num_steps, method, evaluations)) for method in methods]
+            table.add_row(f"T = {num_steps}, mean of {len(self.tables(num_steps))}", str(evaluations), *cells)
         return table
 
 

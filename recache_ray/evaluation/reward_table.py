@@ -1,6 +1,6 @@
 """The cost of every schedule on every prompt: the ground truth that learning and search are judged by.
 
-Shapes: M schedules, P prompts.
+Shapes: M schedules, P prompts, T steps.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ class RewardTable:
         name: says which table it is in a report.
         schedules: M schedules, every one of each budget.
         cost_MP: float64 [M, P].
+        forecast_errors: float64 [T, T, T], what DPCache's calibration on the same prompts found.
     """
 
     name: str
     schedules: tuple[Schedule, ...]
     cost_MP: NDArray[np.float64]
+    forecast_errors: NDArray[np.float64]
     _row: dict[Schedule, int] = field(init=False, repr=False)
     _best: dict[int, float] = field(init=False, repr=False)
 

@@ -236,18 +236,19 @@ def test_bench_rollout_compares_both_ways(trained: Path, here: Path, capsys: pyt
 def test_bench_learning_measures_every_schedule_once_and_keeps_it(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = ["bench.num_steps=6", "bench.budgets=2..3", "bench.prompts=2", "bench.evaluations=[20]"]
+    sizes = ["bench.num_steps=[5,6]", "bench.budgets=2..3", "bench.prompts=2", "bench.evaluations=[20]"]
     arguments = ["run.dir=benched", "bench.mechanisms=[reuse,newton2]", "bench.policies=[path]", *sizes, *SETTINGS]
     status = main(["bench", "learning", *arguments])
     out, err = capsys.readouterr()
     figures = json.loads(Path("benched/bench_learning.json").read_text())
     assert status == (1 if figures["misses"] else 0)
-    assert "tables" in err and "reuse set 0" in out and "newton2 set 0" in out
+    assert "tables" in err and "T = 5, reuse, set 0" in out and "T = 6, newton2, set 0" in out
     assert all(run["regret"] >= 1.0 - 1e-12 and run["asked"] <= 20 for run in figures["runs"])
 
     files = sorted(Path("tables").glob("*/*.parquet"))
     stored = [path.stat().st_mtime_ns for path in files]
-    assert len(files) == 2 * 2 * 2
+    assert len(files) == 2 * 2 * 2 * 2
+    assert len(list(Path("tables").glob("*/calibration/*.safetensors"))) == 2 * 2 * 2
     files[0].unlink()
     main(["bench", "learning", *arguments])
     assert "tables" in capsys.readouterr().err

@@ -23,6 +23,7 @@ class Inner:
     kind: str = knob("path", "which", choices=("path", "tables"))
     flag: bool = knob(False, "on or off")
     words: tuple[str, ...] = knob(("a",), "a list")
+    sizes: tuple[int, ...] = knob((1,), "a list with bounds", le=8)
     either: int | str = knob(1, "a number or a form")
     maybe: float | None = knob(None, "nothing or a number", ge=0)
 
@@ -44,6 +45,7 @@ VALUES = st.fixed_dictionaries(
         "kind": st.sampled_from(["path", "tables"]),
         "flag": st.booleans(),
         "words": st.lists(st.text()),
+        "sizes": st.lists(st.integers(0, 8)),
         "either": st.integers() | st.text(),
         "maybe": st.none() | st.floats(0, 9),
     },
@@ -88,7 +90,8 @@ def test_an_integer_serves_as_a_float_and_becomes_one() -> None:
         ({"count": None}, r"inner\.count = None: is NoneType, must be int"),
         ({"rate": True}, r"inner\.rate = True: is bool, must be float"),
         ({"flag": 1}, r"inner\.flag = 1: is int, must be bool"),
-        ({"words": "ab"}, r"inner\.words = 'ab': is str, must be"),
+        ({"words": "ab"}, r"inner\.words = 'ab': is str, must be a list, as in \[ab\]$"),
+        ({"sizes": [1, 9]}, r"inner\.sizes\[1\] = 9: must be at most 8"),
         ({"words": ["a", 3]}, r"inner\.words\[1\] = 3: is int, must be str"),
         ({"either": 2.5}, r"inner\.either = 2\.5: is float, must be int or str"),
         ({"coutn": 3}, r"inner\.coutn: unknown setting; did you mean count\?"),

@@ -9,7 +9,7 @@ from recache_ray.evaluation.learning_report import LearningReport, LearningRun
 
 
 def report(*rows):
-    return LearningReport([LearningRun("t", m, e, seed, r, e, 1.0) for m, e, seed, r in rows], {"cpu": "x"})
+    return LearningReport([LearningRun(t, 12, m, e, seed, r, e, 1.0) for t, m, e, seed, r in rows], {"cpu": "x"})
 
 
 @pytest.mark.parametrize(
@@ -18,19 +18,34 @@ def report(*rows):
 )
 def test_targets_are_for_the_path_policy_to_two_decimals(evaluations, regret, missed):
     runs = report(
-        ("path", evaluations, 0, regret), ("annealing", evaluations, 0, 9.0), ("uniform", evaluations, 0, 1.0)
+        ("t", "path", evaluations, 0, regret),
+        ("t", "annealing", evaluations, 0, 9.0),
+        ("t", "uniform", evaluations, 0, 1.0),
     )
     assert bool(runs.misses()) == missed
 
 
 def test_means_over_seeds_are_judged_and_annealing_may_not_be_ahead():
-    assert not report(("path", 1000, 0, 1.0), ("path", 1000, 1, 1.2)).misses()
-    [line] = report(("path", 1000, 0, 1.05), ("annealing", 1000, 0, 9.0), ("annealing_one", 1000, 0, 1.01)).misses()
+    assert not report(("t", "path", 1000, 0, 1.0), ("t", "path", 1000, 1, 1.2)).misses()
+    rivals = ("t", "annealing", 1000, 0, 9.0), ("t", "annealing_one", 1000, 0, 1.01)
+    [line] = report(("t", "path", 1000, 0, 1.05), *rivals).misses()
     assert "behind annealing_one with 1.010" in line and "t after 1000" in line
 
 
+def test_the_tables_of_one_t_share_a_target_but_annealing_is_compared_on_each():
+    easy = ("easy", "path", 1000, 0, 1.0), ("easy", "annealing", 1000, 0, 1.5)
+    assert not report(*easy, ("hard", "path", 1000, 0, 1.2), ("hard", "annealing", 1000, 0, 1.5)).misses()
+    [line] = report(*easy, ("hard", "path", 1000, 0, 1.2), ("hard", "annealing", 1000, 0, 1.1)).misses()
+    assert line.startswith("hard after 1000: regret 1.200, behind annealing")
+    [line] = report(*easy, ("hard", "path", 1000, 0, 1.3), ("hard", "annealing", 1000, 0, 1.5)).misses()
+    assert line == "T = 12 after 1000: regret 1.150, target 1.10; worst 1.300 on hard"
+    easy_at_16 = [LearningRun("other", 16, method, 1000, 0, 1.0, 1000, 1.0) for method in ("path", "annealing")]
+    runs = report(*easy, ("hard", "path", 1000, 0, 1.3), ("hard", "annealing", 1000, 0, 1.5)).runs
+    assert LearningReport([*runs, *easy_at_16], {}).misses() == [line]
+
+
 def test_the_table_shows_mean_and_spread_and_json_holds_every_run():
-    runs = report(("path", 1000, 0, 1.0), ("path", 1000, 1, 1.2), ("random", 1000, 0, 2.0))
+    runs = report(("t", "path", 1000, 0, 1.0), ("t", "path", 1000, 1, 1.2), ("t", "random", 1000, 0, 2.0))
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(runs.table())
     text = " ".join(console.export_text().split())

@@ -15,7 +15,7 @@ SCHEDULES = tuple(s for budget in (2, 3) for s in every_schedule(5, budget))
 
 def table(costs=None):
     costs = np.random.default_rng(0).random((len(SCHEDULES), 3)) if costs is None else costs
-    return RewardTable("t", SCHEDULES, costs)
+    return RewardTable("t", SCHEDULES, costs, np.zeros((5, 5, 5)))
 
 
 def test_costs_come_back_bit_for_bit_in_any_order(tmp_path):
