@@ -7,6 +7,7 @@ from pathlib import Path
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import Calibration, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
@@ -32,8 +33,9 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
         BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated.
     """
     names = check_baselines(config.evaluation.baselines)
+    budgets = evaluation_budgets(config)
     for name in names:
-        reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
+        reached_budgets(name, config.model.num_steps, budgets)
     check_calibration(config, names)
     return names
 
@@ -55,7 +57,7 @@ def run_evaluation(
     """
     split: Split = config.evaluation.split  # type: ignore[assignment]
     requests = requests_of(prompt_set(config).split(split))
-    budgets = config.evaluation_budgets
+    budgets = evaluation_budgets(config)
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
     calibration = calibration_for(config, pool, report.model, mechanism_spec(config), names, on_progress)

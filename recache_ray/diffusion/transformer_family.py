@@ -122,7 +122,7 @@ _FAMILIES: Mapping[str, TransformerFamily] = {
     "WanTransformer3DModel": TransformerFamily(
         depths={"blocks": "num_layers"},
         idle=("condition_embedder.text_embedder", "rope"),
-        patch=lambda config: tuple(config["patch_size"]),  # type: ignore[arg-type, return-value]
+        patch=lambda config: tuple(config["patch_size"]),
         inputs=_wan_inputs,
     ),
     "HunyuanVideoTransformer3DModel": TransformerFamily(
