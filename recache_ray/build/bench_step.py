@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from recache_ray.build.evaluation import mechanism_spec
 from recache_ray.build.measured_cost import write_measured_cost
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.worker import make_adapter
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from recache_ray.build.architecture import configured_architecture, configured_size
 from recache_ray.build.measured_cost import measured_cost
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.caching.footprint import footprint
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config, check_learnable
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import FREE, BudgetCost, budget_unit, parse_budget, parse_budgets, split_budgets
-from recache_ray.types import MechanismSpec
 
 
 def learning_budgets(config: Config) -> tuple[int, ...]:
@@ -75,6 +75,5 @@ def _counted_share(config: Config) -> float:
     from recache_ray.diffusion.forward_cost import count_forward, planned_step
 
     cost = count_forward(configured_architecture(config), configured_size(config.model))
-    rule = build_mechanism(MechanismSpec(config.mechanism.kind, config.mechanism.order))
-    step = planned_step(cost, 1, footprint(rule), 1.0)
+    step = planned_step(cost, 1, footprint(build_mechanism(mechanism_spec(config))), 1.0)
     return step.cached_flops / step.computed_flops

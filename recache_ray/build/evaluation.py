@@ -10,6 +10,7 @@ from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.gates import find_gates
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
@@ -18,12 +19,7 @@ from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.types import MechanismSpec, ModelReport, Split
-
-
-def mechanism_spec(config: Config) -> MechanismSpec:
-    """The configured mechanism."""
-    return MechanismSpec(config.mechanism.kind, config.mechanism.order)
+from recache_ray.types import ModelReport, Split
 
 
 def check_evaluation(config: Config) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from recache_ray.build.budgets import generation_budget
 from recache_ray.build.evaluate import load_trained
-from recache_ray.build.evaluation import mechanism_spec
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.worker import make_adapter, make_scorer
 from recache_ray.config.root import Config
 from recache_ray.diffusion.generate import generate as run_generation

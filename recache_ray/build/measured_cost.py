@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recache_ray.build.architecture import model_name
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.config.root import Config
 from recache_ray.diffusion.cost import StepCost
 from recache_ray.errors import BadInputError
@@ -76,5 +77,5 @@ def _describes(document: Mapping[str, Any], config: Config) -> bool:
         "frames": section.frames,
         "dtype": section.dtype,
     }
-    mechanism = MechanismSpec(config.mechanism.kind, config.mechanism.order)
-    return document["mechanism"]["id"] == mechanism.id and all(model[name] == value for name, value in wanted.items())
+    same_mechanism = document["mechanism"]["id"] == mechanism_spec(config).id
+    return same_mechanism and all(model[name] == value for name, value in wanted.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from recache_ray.build.architecture import configured_size, known_architecture
-from recache_ray.build.evaluation import mechanism_spec
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.caching.footprint import footprint
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recache_ray.build.architecture import configured_architecture, configured_size, model_name
-from recache_ray.build.evaluation import mechanism_spec
 from recache_ray.build.measured_cost import measured_cost
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.workload import Phase, workload
 from recache_ray.caching.footprint import Footprint, footprint
 from recache_ray.caching.registry import build_mechanism

@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Event
 
 from recache_ray.build.budgets import learning_budgets
-from recache_ray.build.evaluation import check_evaluation, mechanism_spec, run_evaluation
+from recache_ray.build.evaluation import check_evaluation, run_evaluation
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.config.root import Config
 from recache_ray.diffusion.cost import StepCost
 from recache_ray.learning.plan import TaskPlan
-from recache_ray.types import GenerationRequest, MechanismSpec, Prompt
+from recache_ray.types import GenerationRequest, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _sampled_budgets(config: Config, budgets: tuple[int, ...]) -> Sequence[int]:
     learning = config.learning
     plan = TaskPlan(
         requests=[GenerationRequest(Prompt(index, ""), 0) for index in range(config.prompts.num_train)],
-        mechanism=MechanismSpec(config.mechanism.kind, config.mechanism.order),
+        mechanism=mechanism_spec(config),
         budgets=budgets,
         siblings=learning.siblings,
         tasks_per_update=learning.tasks_per_update,

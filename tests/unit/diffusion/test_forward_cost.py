@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from recache_ray.caching.cut import block_stack
 from recache_ray.caching.footprint import footprint
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.taylor import TaylorSeer
@@ -97,6 +98,21 @@ def test_one_block_of_each_kind_stands_for_all(name: str) -> None:
     with torch.no_grad(), counter:
         build_on_meta(small, small.config)(**family.inputs(small.config, grid, 12))
     assert count_forward(small, size).flops == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", architecture_names())
+def test_what_a_cached_step_leaves_out_is_what_interceptors_bypass(name: str) -> None:
+    model = architecture(name)
+    family = family_of(model)
+    transformer = build_on_meta(model, {**model.config, **dict.fromkeys(family.depths.values(), 2)})
+    try:
+        stack = block_stack(transformer)
+    except BadInputError:
+        pytest.skip(f"{model.transformer} has no interceptor yet")
+    assert [block for blocks in family.depths for block in transformer.get_submodule(blocks).children()] == [
+        *stack.blocks
+    ]
+    assert {transformer.get_submodule(module) for module in family.idle} == {*stack.block_inputs}
 
 
 def test_the_count_is_what_a_generation_runs() -> None:
