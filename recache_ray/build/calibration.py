@@ -11,6 +11,7 @@ from threading import Event
 from recache_ray.baselines.lemica import least_gap
 from recache_ray.baselines.offline import Calibration, Need, needs
 from recache_ray.baselines.residual_statistics import ResidualStatistics
+from recache_ray.build.budgets import evaluation_budgets, learning_budgets
 from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
@@ -38,7 +39,7 @@ def check_calibration(config: Config, names: Iterable[str]) -> None:
             f"evaluation.calibration_prompts = {section.calibration_prompts}: must be at most prompts.num_train = "
             f"{config.prompts.num_train}"
         )
-    smallest = min(*config.budgets, *config.evaluation_budgets)
+    smallest = min(*learning_budgets(config), *evaluation_budgets(config))
     least = least_gap(config.model.num_steps, smallest)
     if Need.EDGES in needed and section.lemica_max_gap < least:
         raise BadInputError(

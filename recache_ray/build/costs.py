@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recache_ray.baselines.offline import Need, needs, reached_budgets
+from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.gates import Gates, gate_requests
 from recache_ray.build.rivals import searched_rivals
 from recache_ray.build.searches import Searched, search_requests
@@ -52,7 +53,7 @@ def search_costs(
             if need in needs(searched_rivals(config))
         ]
     for name in dict.fromkeys(config.evaluation.baselines):
-        budgets = reached_budgets(name, num_steps, config.evaluation_budgets)
+        budgets = reached_budgets(name, num_steps, evaluation_budgets(config))
         for need in needs((name,)):
             if need is Need.EDGES:
                 rows.append(

@@ -9,9 +9,11 @@ from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import Calibration, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.baselines.searches import SEARCHES
+from recache_ray.build.budgets import evaluation_budgets, gate_budgets, learning_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.costs import search_costs
 from recache_ray.build.gates import find_gates
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.requests import prompt_set, requests_of
@@ -25,12 +27,7 @@ from recache_ray.evaluation.search_cost import COSTS
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.types import MechanismSpec, ModelReport, Split
-
-
-def mechanism_spec(config: Config) -> MechanismSpec:
-    """The configured mechanism."""
-    return MechanismSpec(config.mechanism.kind, config.mechanism.order)
+from recache_ray.types import ModelReport, Split
 
 
 def check_evaluation(config: Config) -> tuple[str, ...]:
@@ -41,14 +38,16 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
             evaluation is not learned.
     """
     names = check_baselines(config.evaluation.baselines)
-    unlearned = [budget for budget in config.evaluation_budgets if budget not in config.budgets]
+    budgets, learned = evaluation_budgets(config), learning_budgets(config)
+    gate_budgets(config)
+    unlearned = [budget for budget in budgets if budget not in learned]
     if unlearned:
         raise BadInputError(
             f"evaluation.budgets = {config.evaluation.budgets!r}: {unlearned[0]} is not among "
             f"learning.budgets = {config.learning.budgets!r}; choose from those, or learn it too"
         )
     for name in names:
-        reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
+        reached_budgets(name, config.model.num_steps, budgets)
     check_calibration(config, names)
     check_searches(config)
     return names
@@ -71,7 +70,7 @@ def run_evaluation(
     """
     split: Split = config.evaluation.split  # type: ignore[assignment]
     requests = requests_of(prompt_set(config).split(split))
-    budgets = config.evaluation_budgets
+    budgets = evaluation_budgets(config)
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])
     known = (*names, *searched_rivals(config))  # what the policy was told of is part of what it cost
@@ -83,7 +82,7 @@ def run_evaluation(
             on_progress(
                 f"{name} has no schedule for budgets {missing}; it is compared at {', '.join(map(str, reached))}"
             )
-    gates = find_gates(config, pool, mechanism_spec(config), config.gate_budgets, on_progress)
+    gates = find_gates(config, pool, mechanism_spec(config), gate_budgets(config), on_progress)
     searched = find_by_search(config, pool, report.model, mechanism_spec(config), table, on_progress)
     folder = Path(config.run.dir) / "evaluation"
     evaluation = evaluate(

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from recache_ray.build.budgets import generation_budget
 from recache_ray.build.evaluate import load_trained
-from recache_ray.build.evaluation import mechanism_spec
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.worker import make_adapter, make_scorer
 from recache_ray.config.root import Config
 from recache_ray.diffusion.generate import generate as run_generation
 from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.schedules import Schedule, parse_budget
+from recache_ray.schedules import Schedule
 from recache_ray.types import GenerationRequest, Prompt
 
 
@@ -32,7 +33,7 @@ def generate(config: Config) -> str:
             f"generate.output = {section.output!r}: there is no folder {output.parent}; create it first"
         )
     table, policy = load_trained(config)
-    budget = parse_budget(section.budget, table.num_steps, name="budget")
+    budget = generation_budget(config, table.num_steps)
     schedule = table[budget] if budget in table else policy.schedule(budget, table.num_steps)
     adapter = make_adapter(config)
     embeddings = adapter.encode(section.prompt)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
 from recache_ray.baselines.offline import reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
+from recache_ray.build.budgets import learning_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.progress import OnProgress
 from recache_ray.config.root import Config
@@ -29,7 +30,7 @@ def check_rivals(config: Config) -> tuple[str, ...]:
                 f"learning.rivals: {name!r} has no schedule of its own before it has run; name a fixed baseline "
                 "such as uniform_warm, dpcache or lemica"
             )
-        reached_budgets(name, config.model.num_steps, config.budgets)
+        reached_budgets(name, config.model.num_steps, learning_budgets(config))
     check_calibration(config, names)
     return names
 
@@ -52,7 +53,7 @@ def rival_schedules(
     names = searched_rivals(config)
     if not names:
         return {}
-    num_steps, budgets = config.model.num_steps, config.budgets
+    num_steps, budgets = config.model.num_steps, learning_budgets(config)
     calibration, _ = calibration_for(config, pool, model.model, mechanism, names, on_progress)
     found: dict[int, dict[Schedule, None]] = {budget: {} for budget in budgets}
     for name in names:

@@ -13,6 +13,7 @@ from threading import Event
 
 from recache_ray.baselines.annealing import PUBLISHED
 from recache_ray.baselines.searches import SEARCHES
+from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.calibration import calibration_key
 from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.references import fill_references
@@ -122,7 +123,7 @@ def find_by_search(
     for name in names:
         constants = asdict(PUBLISHED) if name == "budcache" else {}
         folder = _folder(Path(config.run.dir) / "calibration", name, {**identity, **constants})
-        for budget in config.evaluation_budgets:
+        for budget in evaluation_budgets(config):
             search = SEARCHES[name](num_steps, budget, evaluations=limit, seed=config.run.seed)
             journal = SearchJournal(folder / f"k{budget:02}.jsonl", num_steps)
             planned[name, budget] = Planned(search, journal, min(limit, num_schedules(num_steps, budget)))
@@ -136,7 +137,7 @@ def find_by_search(
     )
     return Searched(
         {
-            name: {budget: (found[name, budget].result.schedule,) for budget in config.evaluation_budgets}
+            name: {budget: (found[name, budget].result.schedule,) for budget in evaluation_budgets(config)}
             for name in names
         },
         {key: each.work for key, each in found.items()},

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from recache_ray.build.budgets import learning_budgets
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
 from recache_ray.evaluation.frontier import FrontierRow
@@ -63,7 +64,8 @@ def next_steps(config: Config, folder: Path) -> str:
     ]
     if config.tracking.mlflow:
         lines.append(f"MLflow      {_mlflow_hint(config, folder)}")
-    middle = config.budgets[len(config.budgets) // 2]
+    budgets = learning_budgets(config)
+    middle = budgets[len(budgets) // 2]
     lines.append(
         f'next        recache generate run.dir={folder} prompt="a small red star" budget={middle} output=out.png'
     )

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from recache_ray.build.evaluation import check_evaluation, mechanism_spec, run_evaluation
-from recache_ray.build.probe import probe_model
+from recache_ray.build.budgets import learning_budgets
+from recache_ray.build.evaluation import check_evaluation, run_evaluation
+from recache_ray.build.mechanism import mechanism_spec
+from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
@@ -155,7 +157,7 @@ def make_policy(config: Config) -> BudgetPolicy:
     section = config.policy
     return BudgetPolicy(
         num_steps=config.model.num_steps,
-        budgets=list(config.budgets),
+        budgets=list(learning_budgets(config)),
         kind=section.kind,
         parameterisation=section.parameterisation,
         hidden_size=section.hidden_size,
@@ -170,7 +172,7 @@ def make_plan(config: Config, train: Sequence[GenerationRequest]) -> TaskPlan:
     return TaskPlan(
         requests=train,
         mechanism=mechanism_spec(config),
-        budgets=config.budgets,
+        budgets=learning_budgets(config),
         siblings=section.siblings,
         tasks_per_update=section.tasks_per_update,
         policy_lag=section.policy_lag,
@@ -195,6 +197,7 @@ def publish(
         model=model.model,
         mechanism={**table.mechanism, "cut": "block_stack_residual", "library": "recache_ray"},
         provenance={**table.provenance, **facts, "run": folder.name},
+        cost=dataclasses.asdict(step_cost(model)),
     )
     complete.save(folder / "schedules.json")
     for name in ("config.json", "schedules.json"):

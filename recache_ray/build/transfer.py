@@ -8,8 +8,9 @@ from pathlib import Path
 from threading import Event
 
 from recache_ray.baselines.registry import baseline_schedules
+from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.evaluate import load_trained
-from recache_ray.build.evaluation import mechanism_spec
+from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.pool import open_pool
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
@@ -78,7 +79,7 @@ def carried_tables(config: Config, table: ScheduleTable) -> dict[int, ScheduleTa
     Raises:
         BadInputError: if no T' is given, one is the run's own or too small, or the run lacks a budget.
     """
-    asked, section = config.evaluation_budgets, config.transfer
+    asked, section = evaluation_budgets(config), config.transfer
     wanted = ScheduleTable(table.num_steps, {k: table[k] for k in asked}, table.model, table.mechanism)
     if not section.num_steps:
         raise BadInputError("transfer.num_steps: must be given; add for example transfer.num_steps=[20,28]")

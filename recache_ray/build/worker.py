@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recache_ray.build.memory_check import check_memory
 from recache_ray.config.root import Config
 from recache_ray.diffusion.flux import FluxAdapter, load_flux
 from recache_ray.diffusion.shapes import model_path
@@ -24,8 +25,9 @@ def make_worker(config: Config, name: str) -> RolloutWorker:
     """Everything one rollout actor holds: model, reference store and reward.
 
     Raises:
-        BadInputError: if the model or the reference store cannot be used.
+        BadInputError: if the model or the reference store cannot be used, or memory cannot suffice.
     """
+    check_memory(config)
     adapter = make_adapter(config)
     store = ReferenceStore.open(config.references.dir, adapter.identity())
     scorer = make_scorer(config, adapter.spec.device)

@@ -14,8 +14,11 @@ from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config, load_config
 from recache_ray.errors import BadInputError
 
-Start = Literal["fresh", "resume", "existing"]
-"""``fresh`` never looks at run.dir; ``resume`` continues a run found there; ``existing`` needs one."""
+Start = Literal["fresh", "resume", "existing", "plan"]
+"""``fresh`` never looks at run.dir; ``resume`` continues a run found there; ``existing`` needs one.
+
+``plan`` is fresh, and asks for nothing that only running the model needs.
+"""
 
 
 def resolve(arguments: Sequence[str], spellings: Mapping[str, str], start: Start) -> Config:
@@ -26,8 +29,8 @@ def resolve(arguments: Sequence[str], spellings: Mapping[str, str], start: Start
     """
     overrides = hydra_overrides(arguments, spellings)
     fresh = compose("config", to_mapping(Config()), overrides)
-    if start == "fresh":
-        return load_config(fresh)
+    if start in ("fresh", "plan"):
+        return load_config(fresh, runs=start == "fresh")
     run_dir = str(fresh["run"]["dir"])
     if not (Path(run_dir) / "config.json").exists():
         if start == "existing":

@@ -101,6 +101,18 @@ def _verify(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(text, 0 if passed else MISSED_TARGET)
 
 
+def _plan(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.plan import plan
+
+    return Finished(plan(config))
+
+
+def _bench_step(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.bench_step import bench_step
+
+    return Finished(bench_step(config))
+
+
 def _bench_rollout(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.bench import bench_rollout
 
@@ -222,6 +234,37 @@ VERBS = {
             examples=("recache verify to=cache-dit budget=6", "recache verify to=cache-dit budget=6 file=served.yaml"),
             run=_verify,
             spellings={name: f"export.{name}" for name in ("to", "budget", "file", "mechanism")},
+        ),
+        Verb(
+            name="plan",
+            summary="FLOPs, memory, GPU-hours of a run under these settings, without its weights",
+            start="plan",
+            useful=(
+                "plan",
+                "model.num_steps",
+                "learning.budgets",
+                "learning.siblings",
+                "learning.tasks_per_update",
+                "learning.num_updates",
+                "learning.polish_evaluations",
+                "prompts.num_train",
+                "runtime.max_batch",
+                "runtime.num_workers",
+            ),
+            examples=(
+                "recache plan model=flux mechanism=taylor learning.budgets=5..25 runtime.num_workers=8",
+                "recache plan architecture=wan21_14b size=1280x720x81 mechanism=taylor2 runtime.max_batch=8",
+            ),
+            run=_plan,
+            spellings={"architecture": "plan.architecture", "size": "plan.size"},
+        ),
+        Verb(
+            name="bench step",
+            summary="seconds of a computed and a cached step on this machine; budgets in time need it once",
+            start="fresh",
+            useful=("run.dir", "model.num_steps", "model.device", "runtime.threads_per_worker"),
+            examples=("recache bench step", "recache bench step run.dir=runs/newton mechanism=newton2"),
+            run=_bench_step,
         ),
         Verb(
             name="bench rollout",

@@ -9,7 +9,7 @@ from typing import Any
 from recache_ray.config import sections as s
 from recache_ray.config.knobs import from_mapping, section
 from recache_ray.errors import BadInputError
-from recache_ray.schedules import parse_budgets
+from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
 
 
 @dataclass(frozen=True)
@@ -32,58 +32,64 @@ class Config:
     export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
     results: s.ResultsConfig = section(s.ResultsConfig)
-
-    @property
-    def budgets(self) -> tuple[int, ...]:
-        """The budgets to learn, ascending."""
-        return parse_budgets(self.learning.budgets, self.model.num_steps, name="learning.budgets")
-
-    @property
-    def evaluation_budgets(self) -> tuple[int, ...]:
-        """The budgets to evaluate, ascending."""
-        if not self.evaluation.budgets:
-            return self.budgets
-        return parse_budgets(self.evaluation.budgets, self.model.num_steps, name="evaluation.budgets")
-
-    @property
-    def gate_budgets(self) -> tuple[int, ...]:
-        """The budgets adaptive baselines are brought to, ascending, all of them evaluated.
-
-        Raises:
-            BadInputError: if one is not evaluated.
-        """
-        if not self.evaluation.gate_budgets:
-            return self.evaluation_budgets
-        chosen = parse_budgets(self.evaluation.gate_budgets, self.model.num_steps, name="evaluation.gate_budgets")
-        if missing := sorted(set(chosen) - set(self.evaluation_budgets)):
-            raise BadInputError(
-                f"evaluation.gate_budgets = {self.evaluation.gate_budgets!r}: {missing} are not evaluated; add them to "
-                "evaluation.budgets or leave them out"
-            )
-        return chosen
+    plan: s.PlanConfig = section(s.PlanConfig)
 
 
-def load_config(values: Mapping[str, Any]) -> Config:
+def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
     """Build and cross-check a :class:`Config` from nested plain data.
+
+    Args:
+        values: what was composed.
+        runs: whether the model is going to run; what only a run needs is not asked for otherwise.
 
     Raises:
         BadInputError: one line naming the dotted path, the value, the bound and the remedy.
     """
     config = from_mapping(Config, values)
-    budgets, _ = config.budgets, config.gate_budgets
-    if budgets[0] < 2:
-        raise BadInputError(
-            f"learning.budgets = {config.learning.budgets!r}: budget 1 has a single schedule to offer; start at 2"
-        )
+    if config.model.kind != "shapes" and not config.model.path:
+        raise BadInputError(f"model.path is empty: model.kind = {config.model.kind!r} needs a local folder or hub id")
+    if runs:
+        _check_budgets(config)
+        _check_files(config)
     if config.runtime.min_workers > config.runtime.num_workers:
         raise BadInputError(
             f"runtime.min_workers = {config.runtime.min_workers}: must be at most "
             f"runtime.num_workers = {config.runtime.num_workers}"
         )
-    if config.model.kind != "shapes" and not config.model.path:
-        raise BadInputError(f"model.path is empty: model.kind = {config.model.kind!r} needs a local folder or hub id")
+    return config
+
+
+def check_learnable(budgets: tuple[int, ...], given: str) -> None:
+    """Refuse budgets there is nothing to learn for.
+
+    Raises:
+        BadInputError: if the smallest is 1.
+    """
+    if budgets and budgets[0] < 2:
+        raise BadInputError(f"learning.budgets = {given!r}: budget 1 has a single schedule to offer; start at 2")
+
+
+def _check_budgets(config: Config) -> None:
+    """Check the form of all budgets, and the bounds of those that need no measured time."""
+    for name, given in (
+        ("learning.budgets", config.learning.budgets),
+        ("evaluation.budgets", config.evaluation.budgets or config.learning.budgets),
+        ("evaluation.gate_budgets", config.evaluation.gate_budgets or config.learning.budgets),
+    ):
+        parts = split_budgets(given)
+        timeless = [part for part in parts if budget_unit(part, name=name) != "seconds"]
+        if timeless or not parts:
+            budgets = parse_budgets(timeless, config.model.num_steps, name=name)
+            if name == "learning.budgets":
+                check_learnable(budgets, given)
+
+
+def _check_files(config: Config) -> None:
+    if config.model.frames != 1:
+        raise BadInputError(
+            f"model.frames = {config.model.frames}: model.kind = {config.model.kind!r} makes pictures; set it to 1"
+        )
     if config.model.kind != "shapes" and not config.prompts.file:
         raise BadInputError(
             f"prompts.file is empty: model.kind = {config.model.kind!r} needs a file, one prompt a line"
         )
-    return config

@@ -27,6 +27,7 @@ class ModelConfig:
     num_steps: int = knob(20, "T, denoising steps", ge=2, le=1000)
     height: int = knob(64, "pixels; AlexNet LPIPS needs 32", ge=32)
     width: int = knob(64, "pixels; AlexNet LPIPS needs 32", ge=32)
+    frames: int = knob(1, "frames of a video; 1 for images", ge=1)
     guidance_scale: float = knob(1.0, "embedded guidance; shapes ignores it", ge=0)
     max_text_tokens: int = knob(24, "length the T5 prompt embedding is padded to", ge=1, le=512)
 
@@ -96,7 +97,11 @@ class PolicyConfig:
 class LearningConfig:
     """The policy-gradient loop."""
 
-    budgets: str = knob("3..5", 'budgets to learn, for example "3..10" or "5,8,12"', required=True)
+    budgets: str = knob(
+        "3..5",
+        'budgets to learn, for example "3..10", "5,8,12", "x5,20%", or "250ms" once measured',
+        required=True,
+    )
     siblings: int = knob(8, "schedules sampled per (prompt, seed, budget); the baseline leaves one out", ge=2, le=1024)
     budgets_per_task: int = knob(0, "budgets one task covers; 0 means all, so that siblings share prefixes", ge=0)
     tasks_per_update: int = knob(2, "prompts per policy update", ge=1)
@@ -235,3 +240,20 @@ class ResultsConfig:
     name: str = knob("main_job", "names the files, and the section of the readme between its marks", required=True)
     dir: str = knob("docs/results", "folder of the files NAME.json, NAME.csv, NAME.md and NAME.png", required=True)
     readme: str = knob("README.md", "file with the lines <!-- results:begin NAME --> and <!-- results:end NAME -->")
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """What a run would cost; the run itself is described by the other sections."""
+
+    architecture: str = knob(
+        "", "a model by name instead of the section model, at its published size and steps, see docs/cost.md"
+    )
+    size: str = knob("", "of plan.architecture, as 832x480x81 (width, height, frames); empty means the published one")
+    peak_tflops: float = knob(989.4, "peak of one device in model.dtype, dense; the default is an H100 SXM's", gt=0)
+    utilisation: float = knob(0.4, "share of the peak the transformer sustains; assumed, not measured", gt=0, le=1)
+    memory_gib: float = knob(80.0, "memory of one device", gt=0)
+    executed_share: float = knob(
+        0.8, "forwards executed of those requested; assumed, 0.80 was measured on shapes (docs/pipeline.md)", gt=0, le=1
+    )
+    extra_s: float = knob(0.3, "seconds of a generation outside the transformer: decoding, reward; assumed", ge=0)

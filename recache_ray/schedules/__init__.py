@@ -1,7 +1,17 @@
 """Schedules, tables of schedules and budgets: standard library only, so a serving process loads them without torch."""
 
-from recache_ray.schedules.budget import parse_budget, parse_budgets
+from recache_ray.schedules.budget import FREE, BudgetCost, budget_unit, parse_budget, parse_budgets, split_budgets
 from recache_ray.schedules.schedule import Schedule
 from recache_ray.schedules.table import SCHEMA_VERSION, ScheduleTable
 
-__all__ = ["SCHEMA_VERSION", "Schedule", "ScheduleTable", "parse_budget", "parse_budgets"]
+__all__ = [
+    "FREE",
+    "SCHEMA_VERSION",
+    "BudgetCost",
+    "Schedule",
+    "ScheduleTable",
+    "budget_unit",
+    "parse_budget",
+    "parse_budgets",
+    "split_budgets",
+]

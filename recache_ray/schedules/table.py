@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.schedules.budget import parse_budget
+from recache_ray.schedules.budget import FREE, BudgetCost, parse_budget
 from recache_ray.schedules.schedule import Schedule
 
 SCHEMA_VERSION = 1
+_COSTS = ("computed_flops", "cached_flops", "computed_s", "cached_s")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ScheduleTable(Mapping[int, Schedule]):
         mechanism: id, order, cut, library version.
         metrics: budget to named figures, for example ``{10: {"lpips": 0.031, "num_samples": 16}}``.
         provenance: run id, seed, versions, policy hash, date.
+        cost: of a step where the run measured it: computed_flops, cached_flops, computed_s, cached_s.
 
     Raises:
         BadInputError: if a schedule does not fit its budget or T.
@@ -39,6 +41,7 @@ class ScheduleTable(Mapping[int, Schedule]):
     mechanism: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for budget, schedule in self.schedules.items():
@@ -72,8 +75,18 @@ class ScheduleTable(Mapping[int, Schedule]):
         return tuple(sorted(self.schedules))
 
     def schedule(self, budget: int | str) -> Schedule:
-        """The schedule of a budget in any form :func:`parse_budget` takes."""
-        return self[parse_budget(budget, self.num_steps)]
+        """The schedule of a budget in any form :func:`parse_budget` takes, at the costs the run measured.
+
+        Raises:
+            BadInputError: if it is malformed or not in the table, or is a time and the run measured none.
+        """
+        return self[parse_budget(budget, self.num_steps, cost=self._budget_cost())]
+
+    def _budget_cost(self) -> BudgetCost:
+        if not self.cost:
+            return FREE
+        share = self.cost["cached_flops"] / self.cost["computed_flops"]
+        return BudgetCost(share, self.cost["computed_s"], self.cost["cached_s"])
 
     def resampled(self, num_steps: int) -> ScheduleTable:
         """The table at another T: every schedule keeps its budget and its noise levels (:meth:`Schedule.resampled`).
@@ -113,6 +126,7 @@ class ScheduleTable(Mapping[int, Schedule]):
             "schedules": {str(budget): list(self.schedules[budget].compute_steps) for budget in self.budgets},
             "metrics": {str(budget): dict(self.metrics[budget]) for budget in sorted(self.metrics)},
             "provenance": dict(self.provenance),
+            "cost": dict(self.cost),
         }
 
     @classmethod
@@ -131,6 +145,7 @@ class ScheduleTable(Mapping[int, Schedule]):
                 for budget, steps in document["schedules"].items()
             }
             metrics = {int(budget): dict(values) for budget, values in document.get("metrics", {}).items()}
+            cost = {name: float(document["cost"][name]) for name in _COSTS} if document.get("cost") else {}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadInputError(f"{source}: not a schedule table ({error!r}); train or export it again") from error
         return cls(
@@ -140,6 +155,7 @@ class ScheduleTable(Mapping[int, Schedule]):
             mechanism=document.get("mechanism", {}),
             metrics=metrics,
             provenance=document.get("provenance", {}),
+            cost=cost,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

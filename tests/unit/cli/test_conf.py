@@ -13,13 +13,13 @@ from recache_ray.config.root import Config, load_config
 
 BASE = to_mapping(Config())
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
-NEEDS = {("model", "flux_dev"): ["prompts.file='prompts.txt'"]}
+NEEDS = {("model", name): ["prompts.file='prompts.txt'"] for name in ("flux", "flux_dev")}
 
 
 def written(group: str, option: str) -> dict:
     values = yaml.safe_load((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"))
-    values.pop("defaults", None)
-    return values
+    others = [name for name in values.pop("defaults", ()) if isinstance(name, str) and name != "_self_"]
+    return {name: value for other in others for name, value in written(group, other).items()} | values
 
 
 def flat(values: dict, prefix: str = "") -> dict:
@@ -76,3 +76,11 @@ def test_both_starting_points_know_every_group() -> None:
         assert named == set(groups())
     assert default_option("experiment") == "null"
     assert all(default_option(group) in options for group, options in groups().items() if group != "experiment")
+
+
+@pytest.mark.parametrize(
+    ("group", "short", "long"), [("model", "flux", "flux_dev"), ("mechanism", "taylor", "taylor1")]
+)
+def test_short_names_are_the_long_ones(group: str, short: str, long: str) -> None:
+    one, other = (compose("existing_run", BASE, [f"{group}={option}"]) for option in (short, long))
+    assert one == other

@@ -48,7 +48,7 @@ def test_a_fresh_verb_ignores_the_run(run: str) -> None:
 
 def test_overrides_and_groups_come_on_top(run: str) -> None:
     config = resolve([f"run.dir={run}", "evaluation.budgets=4", "mechanism=reuse", "runtime=inline"], {}, "existing")
-    assert config.evaluation_budgets == (4,)
+    assert config.evaluation.budgets == "4"
     assert config.mechanism.kind == "reuse"
     assert config.runtime.kind == "inline"
     assert config.model.num_steps == 12

@@ -73,12 +73,14 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
         ({"learning": {"budgets": "3..21"}}, r"learning\.budgets = '3\.\.21': .* between 1 and num_steps = 20"),
         ({"learning": {"budgets": "ten"}}, r"learning\.budgets = 'ten': not a budget"),
         ({"evaluation": {"budgets": "30"}}, r"evaluation\.budgets = '30': .* num_steps = 20"),
-        (
-            {"evaluation": {"gate_budgets": "4,9"}},
-            r"evaluation\.gate_budgets = '4,9': \[9\] are not evaluated; add them",
-        ),
+        ({"evaluation": {"gate_budgets": "many"}}, r"evaluation\.gate_budgets = 'many': not a budget"),
         ({"model": {"num_steps": 4}}, r"learning\.budgets = '3\.\.5': .* num_steps = 4"),
         ({"runtime": {"min_workers": 3}}, r"runtime\.min_workers = 3: must be at most runtime\.num_workers = 2"),
+        ({"learning": {"budgets": "x20"}}, r"learning\.budgets = 'x20': budget 1 has a single schedule"),
+        ({"learning": {"budgets": "250ms,30"}}, r"learning\.budgets = '30': .* num_steps = 20"),
+        ({"learning": {"budgets": "0ms"}}, r"learning\.budgets = '0ms': must be above 0"),
+        ({"learning": {"budgets": ","}}, r"learning\.budgets = .*: no budget given"),
+        ({"model": {"frames": 5}}, r"model\.frames = 5: model\.kind = 'shapes' makes pictures"),
         ({"model": {"kind": "flux"}}, r"model\.path is empty"),
         ({"model": {"kind": "flux", "path": "folder"}}, r"prompts\.file is empty"),
         ({"modle": {}}, r"^modle: unknown setting; did you mean model\?"),
@@ -92,12 +94,12 @@ def test_contradictions_and_typos_are_refused_in_one_line(values: dict[str, Any]
     assert "\n" not in str(caught.value)
 
 
-def test_budgets_come_parsed_and_evaluation_follows_learning_unless_set() -> None:
-    config = load_config({"learning": {"budgets": "3..5,8"}})
-    assert config.budgets == config.evaluation_budgets == (3, 4, 5, 8)
-    assert load_config({"evaluation": {"budgets": "x2"}}).evaluation_budgets == (10,)
+def test_times_wait_for_a_measurement() -> None:
+    assert load_config({"learning": {"budgets": "250ms"}}).learning.budgets == "250ms"
 
 
-def test_gates_are_brought_to_every_evaluated_budget_unless_set() -> None:
-    assert load_config({"evaluation": {"budgets": "3..6"}}).gate_budgets == (3, 4, 5, 6)
-    assert load_config({"evaluation": {"budgets": "3..6", "gate_budgets": "4,6"}}).gate_budgets == (4, 6)
+def test_a_plan_needs_neither_prompts_nor_budgets_of_the_models_steps() -> None:
+    values = {"model": {"kind": "flux", "path": "folder"}, "learning": {"budgets": "5..25"}}
+    assert load_config(values, runs=False).learning.budgets == "5..25"
+    with pytest.raises(BadInputError, match=r"model\.path is empty"):
+        load_config({"model": {"kind": "flux"}}, runs=False)

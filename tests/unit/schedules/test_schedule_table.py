@@ -27,6 +27,7 @@ TABLES = st.integers(2, 20).flatmap(
             mechanism={"id": "taylor", "order": 1},
             metrics={2: {"lpips": 0.25}},
             provenance={"seed": 0},
+            cost={"computed_flops": 100.0, "cached_flops": 1.0, "computed_s": 0.5, "cached_s": 0.01},
         )
     )
 )
@@ -131,3 +132,15 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(0, 1, 5) []"
+
+
+def test_budgets_in_flops_and_time_go_by_what_the_run_measured() -> None:
+    cost = {"computed_flops": 100.0, "cached_flops": 10.0, "computed_s": 0.1, "cached_s": 0.02}
+    table = ScheduleTable(10, EXAMPLE.schedules, cost=cost)
+    assert table.schedule("x2").budget == 4 and EXAMPLE.schedule("x2").budget == 5
+    assert table.schedule("440ms").budget == 3 and table.schedule("0.45s").budget == 3
+    with pytest.raises(BadInputError, match="no time of a step was measured"):
+        EXAMPLE.schedule("440ms")
+    damaged = {**table.to_json(), "cost": {"computed_s": 1.0}}
+    with pytest.raises(BadInputError, match="not a schedule table"):
+        ScheduleTable.from_json(damaged)

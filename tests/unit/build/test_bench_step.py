@@ -1,0 +1,33 @@
+"""The verb ``bench step`` on the embedded model, and that budgets in time then resolve."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recache_ray.build.budgets import learning_budgets
+from recache_ray.cli.main import main
+from recache_ray.config.root import load_config
+from recache_ray.diffusion.architecture import Size, architecture_of_folder
+from recache_ray.diffusion.forward_cost import count_forward
+from recache_ray.diffusion.shapes import model_path
+
+
+def test_what_is_measured_resolves_budgets_in_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    arguments = [f"run.dir={run}", "model.num_steps=4", "learning.budgets=2..3"]
+    assert main(["bench", "step", *arguments]) == 0
+    assert f"wrote {run / 'step_cost.json'}" in capsys.readouterr().out
+    cost = json.loads((run / "step_cost.json").read_text())["cost"]
+    counted = count_forward(architecture_of_folder(model_path(), 24), Size(64, 64))
+    assert (cost["computed_flops"], cost["cached_flops"]) == (counted.flops, counted.cached_flops)
+    assert 0 < cost["cached_s"] < cost["computed_s"]
+    three_ms = 1000 * (3 * cost["computed_s"] + cost["cached_s"])
+    values = {"run": {"dir": str(run)}, "model": {"num_steps": 4}, "learning": {"budgets": f"{three_ms + 0.01:.3f}ms"}}
+    assert learning_budgets(load_config(values)) == (3,)
+
+    (run / "config.json").write_text("{}")
+    assert main(["bench", "step", f"run.dir={run}", "model.num_steps=4", "learning.budgets=250ms"]) == 2
+    assert "holds a run whose budgets are times" in capsys.readouterr().err
