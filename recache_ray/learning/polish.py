@@ -1,8 +1,10 @@
 """Local search per budget on the validation prompts, guided by a surrogate and by every reward already measured.
 
 Each round proposes, for every budget, the few schedules that may beat the best one most, each on a few prompts it has
-not been run on; a schedule that disappoints there is never completed (a race, the surrogate being the judge). What it
-proposes is a pure function of what it was told, so a resumed run replays finished rounds from the reward memo.
+not been run on; a schedule that disappoints there is never completed (a race, the surrogate being the judge). The last
+evaluations complete the best of those that were begun, without hoping for better ones: what is returned must have been
+judged on every prompt. What it proposes is a pure function of what it was told, so a resumed run replays finished
+rounds from the reward memo.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ MAX_CANDIDATES = 1500
 MAX_FITTED = 1000
 REFIT_EVERY = 5
 OPTIMISM = 0.3
+# Share of the evaluations that is kept for completing the best schedules begun.
+FINAL_SHARE = 0.4
 PEAKS = 3
 CLIMBS = 2
 JUMPS = 8
@@ -80,7 +84,8 @@ class LocalSearch:
         if self._round == 1:
             wanted = self._recommended()
         if not wanted and left > 0 and self._rewards:
-            wanted = self._promising()
+            final = left <= FINAL_SHARE * self.evaluations
+            wanted = (self._finalists() if final else []) or self._promising()
         wanted = wanted[:left]
         self.spent += len(wanted)
         return tuple(wanted)
@@ -124,6 +129,35 @@ class LocalSearch:
         few = random.Random(derive_seed("rivals", self._seed)).sample(self.requests, self._requests_each)
         tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in few if r in self._open(s)]
         return list(dict.fromkeys((*modes, *tried)))
+
+    def _finalists(self) -> list[Pair]:
+        """For every budget, the best of the schedules begun, on the next of their requests; nothing once all are done.
+
+        Only those count that may still beat the best completed one: within one standard deviation of it.
+        """
+        surrogate = self._fitted()
+        on_these = {
+            schedule
+            for schedule, rewards in self._rewards.items()
+            if schedule.budget in self.starts and not rewards.keys().isdisjoint(self.requests)
+        }
+        begun = sorted(schedule for schedule in on_these if self._is_candidate(schedule))
+        if not begun:
+            return []
+        best = self.best()
+        mean_S, deviation_S = surrogate.predict([*begun, *best.values()], self.requests)
+        beaten = dict(zip(best, mean_S[len(begun) :].tolist(), strict=True))
+        hopes: dict[Schedule, float] = {}
+        for schedule, mean, deviation in zip(begun, mean_S.tolist(), deviation_S.tolist(), strict=False):
+            if mean + deviation > beaten[schedule.budget] or self._open(best[schedule.budget]):
+                hopes[schedule] = mean
+        chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
+        return [
+            (request, schedule)
+            for budget in self.starts
+            for schedule in _highest(hopes, budget, chosen_each)
+            for request in self._open(schedule)[: self._requests_each]
+        ]
 
     def _promising(self) -> list[Pair]:
         """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""
@@ -194,7 +228,10 @@ class LocalSearch:
         return self._surrogate
 
     def _best_rows(self) -> list[Measurement]:
-        """At most MAX_FITTED measurements: per budget the best ones for their request, where precision matters."""
+        """About MAX_FITTED measurements: per budget all those of the best schedules, where precision matters.
+
+        A schedule is fitted with its failures or not at all: its best rows alone would hide the prompts it fails on.
+        """
         per_budget = MAX_FITTED // len(self.starts)
         rows = [
             Measurement(schedule, request, reward)
@@ -207,8 +244,16 @@ class LocalSearch:
         for budget in self.starts:
             here = [(row, value) for row, value in seen if row.schedule.budget == budget]
             ease = _mean_by_request(here)
-            here.sort(key=lambda pair: pair[1] - ease[pair[0].request], reverse=True)
-            chosen += [measurement for measurement, _ in here[:per_budget]]
+            by_schedule: dict[Schedule, list[tuple[Measurement, float]]] = defaultdict(list)
+            for row, value in here:
+                by_schedule[row.schedule].append((row, value - ease[row.request]))
+            ranked = sorted(by_schedule.values(), key=lambda found: fmean(value for _, value in found), reverse=True)
+            taken = 0
+            for found in ranked:
+                if taken >= per_budget:
+                    break
+                chosen += [row for row, _ in found]
+                taken += len(found)
         return chosen
 
 
