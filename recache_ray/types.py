@@ -35,7 +35,7 @@ class GenerationRequest:
 class MechanismSpec:
     """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``.
 
-    ``reuse`` and ``dcta`` have no order; ``dcta``, which needs a probe at every step, runs under a gate alone.
+    ``reuse``, ``foca`` and ``dcta`` have no order; ``dcta``, which needs a probe at every step, runs under a gate only.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class MechanismSpec:
 
     @property
     def id(self) -> str:
-        return self.kind if self.kind in ("reuse", "dcta") else f"{self.kind}{self.order}"
+        return self.kind if self.kind in ("reuse", "foca", "dcta") else f"{self.kind}{self.order}"
 
 
 @dataclass(frozen=True, slots=True)

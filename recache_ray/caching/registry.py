@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from recache_ray.caching.foca import FoCa
+from recache_ray.caching.freqca import FreqCa
 from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.newton import Newton
@@ -14,8 +16,10 @@ from recache_ray.caching.two_anchor import GatedMechanism, TwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
-KINDS = ("reuse", "taylor", "newton", "hermite")
+KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca")
 MAX_ORDER = 4
+
+_WITHOUT_ORDER = ("reuse", "foca")
 
 
 def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
@@ -35,6 +39,10 @@ def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
             return Newton(spec.order)
         case "hermite":
             return HiCache(spec.order)
+        case "foca":
+            return FoCa()
+        case "freqca":
+            return FreqCa(spec.order)
     raise BadInputError(_unknown(spec.kind))
 
 
@@ -48,7 +56,7 @@ def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
 
 
 def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
-    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"newton2"``, ``"hermite2"``, ...; a spec is returned as it is.
+    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"newton2"``, ``"foca"``, ...; a spec is returned as it is.
 
     Raises:
         BadInputError: if the name is none of these.
@@ -56,10 +64,10 @@ def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
     if isinstance(name, MechanismSpec):
         return name
     match = re.fullmatch(r"([a-z_]+?)(\d*)", name.strip().lower()) if isinstance(name, str) else None
-    if match is None or match[1] not in KINDS or (match[1] == "reuse" and match[2]):
+    if match is None or match[1] not in KINDS or (match[1] in _WITHOUT_ORDER and match[2]):
         raise BadInputError(_unknown(name))
-    if match[1] == "reuse":
-        return MechanismSpec("reuse")
+    if match[1] in _WITHOUT_ORDER:
+        return MechanismSpec(match[1])
     return MechanismSpec(match[1], order=int(match[2] or 1))
 
 

@@ -38,9 +38,9 @@ class MechanismConfig:
     kind: str = knob(
         "taylor",
         "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache",
-        choices=("reuse", "taylor", "newton", "hermite"),
+        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca"),
     )
-    order: int = knob(1, "forecast order; ignored by reuse", ge=0, le=4)
+    order: int = knob(1, "forecast order; ignored by reuse and foca", ge=0, le=4)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,9 @@ class BenchConfig:
     tables_dir: str = knob("tables", "folder of the exhaustive tables; kept and used again", required=True)
     num_steps: int = knob(12, "T of the tables, in place of model.num_steps", ge=3, le=24)
     budgets: str = knob("2..6", "budgets of the tables, every schedule of each is run", required=True)
-    mechanisms: tuple[str, ...] = knob((), "for example taylor1 or newton2; empty means one of every kind")
+    mechanisms: tuple[str, ...] = knob(
+        (), "for example foca or taylor2; empty means reuse, taylor1, newton2 and hermite2"
+    )
     prompts: int = knob(3, "training prompts a table averages over", ge=1, le=64)
     prompt_sets: int = knob(1, "tables per mechanism, each on other prompts", ge=1, le=64)
     policies: tuple[str, ...] = knob(
