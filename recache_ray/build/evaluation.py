@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
@@ -12,26 +13,32 @@ from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.caching.registry import runs_under_gates
 from recache_ray.config.root import Config
+from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.types import MechanismSpec, ModelReport, Split
 
+_ON_MECHANISM = (*(name for name in ADAPTIVE if name != "dicache_dcta"), "dpcache", "dpcache_exact")
+"""Baselines that run, or are calibrated with, the run's mechanism as a forecast of the whole stack's residual."""
+
 
 def mechanism_spec(config: Config) -> MechanismSpec:
     """The configured mechanism."""
-    return MechanismSpec(config.mechanism.kind, config.mechanism.order)
+    return MechanismSpec(config.mechanism.kind, config.mechanism.order, config.mechanism.cut)
 
 
 def check_evaluation(config: Config) -> tuple[str, ...]:
     """The configured baselines by name, checked before a run spends hours on what they are compared with.
 
     Raises:
-        BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated.
+        BadInputError: if one is unknown, reaches none of the budgets, cannot be calibrated or needs another mechanism.
     """
     names = check_baselines(config.evaluation.baselines)
+    _check_cut(mechanism_spec(config), names)
     for name in names:
         reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
     check_calibration(config, names)
@@ -80,6 +87,17 @@ def run_evaluation(
         on_progress=progress,
         adaptive=gates.adaptive,
     )
+
+
+def _check_cut(mechanism: MechanismSpec, names: Iterable[str]) -> None:
+    if runs_under_gates(mechanism):
+        return
+    unfit = [name for name in names if name in (*_ON_MECHANISM, *FROZEN)]
+    if unfit:
+        raise BadInputError(
+            f"evaluation.baselines: {', '.join(unfit)} decide by the whole stack's residual, which mechanism "
+            f"{mechanism.id} does not predict; leave them out, or use another mechanism"
+        )
 
 
 def baseline_methods(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 
+from recache_ray.caching.delta import DeltaDiT
 from recache_ray.caching.foca import FoCa
 from recache_ray.caching.freqca import FreqCa
 from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.mechanism import CachingMechanism
+from recache_ray.caching.module_cut import PerModule
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.taylor import TaylorSeer
@@ -16,20 +18,34 @@ from recache_ray.caching.two_anchor import GatedMechanism, TwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
-KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca")
+KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta")
+CUTS = ("stack", "modules")
 MAX_ORDER = 4
 
-_WITHOUT_ORDER = ("reuse", "foca")
+_WITHOUT_ORDER = ("reuse", "foca", "delta")
+_WHOLE_STACK_ONLY = ("freqca", "delta")
 
 
 def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
     """The mechanism a spec names.
 
     Raises:
-        BadInputError: if its kind is unknown or its order is out of 0..4.
+        BadInputError: if its kind or cut is unknown, they do not go together, or its order is out of 0..4.
     """
     if not 0 <= spec.order <= MAX_ORDER:
         raise BadInputError(f"mechanism.order = {spec.order}: must be between 0 and {MAX_ORDER}")
+    if spec.cut not in CUTS:
+        raise BadInputError(f"mechanism.cut = {spec.cut!r}: must be one of {', '.join(CUTS)}")
+    if spec.cut == "modules":
+        if spec.kind in _WHOLE_STACK_ONLY:
+            raise BadInputError(
+                f"mechanism.cut = 'modules': {spec.kind} caches a stack of blocks; set mechanism.cut=stack"
+            )
+        return PerModule(_rule(spec))
+    return _rule(spec)
+
+
+def _rule(spec: MechanismSpec) -> CachingMechanism:
     match spec.kind:
         case "reuse":
             return Reuse()
@@ -43,35 +59,58 @@ def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
             return FoCa()
         case "freqca":
             return FreqCa(spec.order)
+        case "delta":
+            return DeltaDiT()
     raise BadInputError(_unknown(spec.kind))
+
+
+def cut_name(spec: MechanismSpec) -> str:
+    """What is cached, as files for other programs call it."""
+    if spec.kind == "delta":
+        return "rear_blocks_residual"
+    return "block_stack_residual" if spec.cut == "stack" else "module_outputs"
+
+
+def runs_under_gates(spec: MechanismSpec) -> bool:
+    """Whether a gate may decide about the cached steps of this mechanism: it predicts the whole stack's residual."""
+    return spec.cut == "stack" and spec.kind != "delta"
 
 
 def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
     """The mechanism a spec names for use under a gate, where ``dcta`` is one more.
 
     Raises:
-        BadInputError: as :func:`build_mechanism`.
+        BadInputError: as :func:`build_mechanism`, or if it does not run under a gate.
     """
+    if not runs_under_gates(spec):
+        raise BadInputError(
+            f"mechanism {spec.id}: gates need one that predicts the whole stack's residual, such as reuse or taylor1"
+        )
     return TwoAnchor() if spec.kind == TwoAnchor.id else build_mechanism(spec)
 
 
 def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
-    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"newton2"``, ``"foca"``, ...; a spec is returned as it is.
+    """Read ``"reuse"``, ``"taylor"`` (order 1), ``"foca"``, ``"taylor1_modules"``, ...; a spec is returned as it is.
+
+    ``"fora"`` is another name of ``"reuse_modules"``.
 
     Raises:
         BadInputError: if the name is none of these.
     """
     if isinstance(name, MechanismSpec):
         return name
-    match = re.fullmatch(r"([a-z_]+?)(\d*)", name.strip().lower()) if isinstance(name, str) else None
+    text = name.strip().lower() if isinstance(name, str) else ""
+    match = re.fullmatch(r"([a-z_]+?)(\d*)(_modules)?", "reuse_modules" if text == "fora" else text)
     if match is None or match[1] not in KINDS or (match[1] in _WITHOUT_ORDER and match[2]):
         raise BadInputError(_unknown(name))
-    if match[1] in _WITHOUT_ORDER:
-        return MechanismSpec(match[1])
-    return MechanismSpec(match[1], order=int(match[2] or 1))
+    order = 0 if match[1] in _WITHOUT_ORDER else int(match[2] or 1)
+    return MechanismSpec(match[1], order, "modules" if match[3] else "stack")
 
 
 def _unknown(name: object) -> str:
     close = difflib.get_close_matches(str(name), KINDS, n=1)
     guess = f"; did you mean {close[0]}?" if close else ""
-    return f"mechanism = {name!r}: must be one of {', '.join(KINDS)}, with the order behind it (taylor2){guess}"
+    return (
+        f"mechanism = {name!r}: must be one of {', '.join(KINDS)}, with the order behind it (taylor2) and then the cut "
+        f"(taylor2_modules){guess}"
+    )

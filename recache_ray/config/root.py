@@ -60,6 +60,11 @@ def load_config(values: Mapping[str, Any]) -> Config:
             f"runtime.min_workers = {config.runtime.min_workers}: must be at most "
             f"runtime.num_workers = {config.runtime.num_workers}"
         )
+    if config.mechanism.cut != "stack" and config.mechanism.kind in ("freqca", "delta"):
+        raise BadInputError(
+            f"mechanism.cut = {config.mechanism.cut!r}: mechanism.kind = {config.mechanism.kind!r} caches a stack of "
+            "blocks; set mechanism.cut=stack"
+        )
     if config.model.kind != "shapes" and not config.model.path:
         raise BadInputError(f"model.path is empty: model.kind = {config.model.kind!r} needs a local folder or hub id")
     if config.model.kind != "shapes" and not config.prompts.file:

@@ -37,10 +37,15 @@ class MechanismConfig:
 
     kind: str = knob(
         "taylor",
-        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache",
-        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca"),
+        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache, delta runs a third of the blocks",
+        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta"),
     )
-    order: int = knob(1, "forecast order; ignored by reuse and foca", ge=0, le=4)
+    order: int = knob(1, "forecast order; ignored by reuse, foca and delta", ge=0, le=4)
+    cut: str = knob(
+        "stack",
+        "stack predicts the blocks as a whole, modules every attention and MLP output (reuse: FORA); not freqca, delta",
+        choices=("stack", "modules"),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from recache_ray.caching.freqca import FreqCa
 from recache_ray.caching.mechanism import CachingMechanism, FeatureHistory
-from recache_ray.caching.registry import KINDS, build_mechanism, parse_mechanism
+from recache_ray.caching.registry import CUTS, KINDS, build_mechanism, parse_mechanism
 from recache_ray.errors import BadInputError
+from recache_ray.types import MechanismSpec
 
 SIDE, WIDTH = 4, 3
 CHECKERBOARD = (1.0 - 2.0 * (torch.arange(SIDE)[:, None] + torch.arange(SIDE)).remainder(2)).flatten().double()
@@ -41,6 +42,9 @@ CLAIMS = {
     "foca": Claim(exact_degree=1, factors=3, anchors=3),
     "freqca1": Claim(exact_degree=1, factors=2, anchors=2),
     "freqca2": Claim(exact_degree=2, factors=3, anchors=3),
+    "delta": Claim(exact_degree=0, factors=1, anchors=1),
+    "reuse_modules": Claim(exact_degree=0, factors=1, anchors=1),
+    "taylor2_modules": Claim(exact_degree=1, factors=3, anchors=3),
 }
 
 every_mechanism = pytest.mark.parametrize("name", CLAIMS)
@@ -76,7 +80,8 @@ def forecast(name: str, steps: list[int], coefficients: list[float], target: int
 
 
 def test_every_kind_is_held_to_the_contract() -> None:
-    assert {parse_mechanism(name).kind for name in CLAIMS} == set(KINDS)
+    specs = [parse_mechanism(name) for name in CLAIMS]
+    assert {spec.kind for spec in specs} == set(KINDS) and {spec.cut for spec in specs} == set(CUTS)
     assert all(built(name).id == parse_mechanism(name).id == name for name in CLAIMS)
 
 
@@ -118,12 +123,12 @@ def test_order_zero_is_reuse(kind: str) -> None:
 
 @every_mechanism
 def test_with_few_computed_steps_the_highest_order_they_allow_is_used(name: str) -> None:
-    kind = name.rstrip("0123456789")
+    spec = parse_mechanism(name)
     steps, cubic = [0, 2, 3, 7], [1.0, -2.0, 0.5, 0.25]
     for anchors in range(1, CLAIMS[name].anchors):
         # two computed steps determine a line and nothing more
-        lower = "newton" if kind == "foca" else kind
-        expected = forecast(f"{lower}{anchors - 1}" if lower != "reuse" else lower, steps[:anchors], cubic, 9)
+        kind = "newton" if spec.kind == "foca" else spec.kind
+        expected = forecast(MechanismSpec(kind, anchors - 1, spec.cut).id, steps[:anchors], cubic, 9)
         assert forecast(name, steps[:anchors], cubic, 9) == pytest.approx(expected)
 
 
