@@ -184,15 +184,15 @@ class GenerateConfig:
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Learning and search on exhaustive tables."""
+    """Learning and search on exhaustive tables, and mechanisms side by side."""
 
     tables_dir: str = knob("tables", "folder of the exhaustive tables; kept and used again", required=True)
     num_steps: int = knob(12, "T of the tables, in place of model.num_steps", ge=3, le=24)
     budgets: str = knob("2..6", "budgets of the tables, every schedule of each is run", required=True)
     mechanisms: tuple[str, ...] = knob(
-        (), "for example foca or taylor2; empty means reuse, taylor1, newton2 and hermite2"
+        (), "for example [foca,fora]; empty means the four that learning has targets for, and all to bench mechanisms"
     )
-    prompts: int = knob(3, "training prompts a table averages over", ge=1, le=64)
+    prompts: int = knob(3, "training prompts a table averages over; test prompts of bench mechanisms", ge=1, le=64)
     prompt_sets: int = knob(1, "tables per mechanism, each on other prompts", ge=1, le=64)
     policies: tuple[str, ...] = knob(
         ("path", "conditional_bernoulli", "plackett_luce"), "kinds of policy to learn with; the targets are for path"

@@ -75,6 +75,11 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
         ({"evaluation": {"budgets": "30"}}, r"evaluation\.budgets = '30': .* num_steps = 20"),
         ({"model": {"num_steps": 4}}, r"learning\.budgets = '3\.\.5': .* num_steps = 4"),
         ({"runtime": {"min_workers": 3}}, r"runtime\.min_workers = 3: must be at most runtime\.num_workers = 2"),
+        (
+            {"mechanism": {"kind": "freqca", "cut": "modules"}},
+            r"mechanism\.cut = 'modules': .* set mechanism\.cut=stack",
+        ),
+        ({"mechanism": {"kind": "delta", "cut": "modules"}}, r"mechanism\.kind = 'delta' caches a stack of blocks"),
         ({"model": {"kind": "flux"}}, r"model\.path is empty"),
         ({"model": {"kind": "flux", "path": "folder"}}, r"prompts\.file is empty"),
         ({"modle": {}}, r"^modle: unknown setting; did you mean model\?"),
