@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
-from recache_ray.baselines.offline import Calibration, reached_budgets
+from recache_ray.baselines.offline import Calibration, Need, needs, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.gates import find_gates
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
-from recache_ray.caching.registry import runs_under_gates
+from recache_ray.caching.registry import EXECUTORS, build_executor, runs_under_gates
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
@@ -35,9 +35,11 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
     """The configured baselines by name, checked before a run spends hours on what they are compared with.
 
     Raises:
-        BadInputError: if one is unknown, reaches none of the budgets, cannot be calibrated or needs another mechanism.
+        BadInputError: if one is unknown, reaches none of the budgets, cannot be calibrated or needs another mechanism,
+            or if cache-dit is the mechanism and not installed.
     """
     names = check_baselines(config.evaluation.baselines)
+    build_executor(mechanism_spec(config))
     _check_cut(mechanism_spec(config), names)
     for name in names:
         reached_budgets(name, config.model.num_steps, config.evaluation_budgets)
@@ -92,7 +94,12 @@ def run_evaluation(
 def _check_cut(mechanism: MechanismSpec, names: Iterable[str]) -> None:
     if runs_under_gates(mechanism):
         return
-    unfit = [name for name in names if name in (*_ON_MECHANISM, *FROZEN)]
+    # the residuals that calibration records are not what cache-dit predicts
+    unfit = [
+        name
+        for name in names
+        if name in (*_ON_MECHANISM, *FROZEN) or (mechanism.kind in EXECUTORS and needs([name]) == {Need.RESIDUALS})
+    ]
     if unfit:
         raise BadInputError(
             f"evaluation.baselines: {', '.join(unfit)} decide by the whole stack's residual, which mechanism "

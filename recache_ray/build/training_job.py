@@ -18,7 +18,7 @@ from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.run_folder import claim_run_folder
 from recache_ray.build.summary import summarise
 from recache_ray.build.trackers import open_tracker
-from recache_ray.caching.registry import cut_name
+from recache_ray.caching.registry import cut_name, library
 from recache_ray.config.root import Config
 from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.evaluate import log_evaluation
@@ -173,7 +173,11 @@ def publish(
     complete = dataclasses.replace(
         table,
         model=model.model,
-        mechanism={**table.mechanism, "cut": cut_name(mechanism_spec(config)), "library": "recache_ray"},
+        mechanism={
+            **table.mechanism,
+            "cut": cut_name(mechanism_spec(config)),
+            "library": library(mechanism_spec(config)),
+        },
         provenance={**table.provenance, **facts, "run": folder.name},
     )
     complete.save(folder / "schedules.json")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from importlib.metadata import version
 
+from recache_ray.caching.cache_dit import CacheDit, Executor
 from recache_ray.caching.delta import DeltaDiT
 from recache_ray.caching.foca import FoCa
 from recache_ray.caching.freqca import FreqCa
@@ -19,30 +21,54 @@ from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
 KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta")
+"""What cached steps do under this project's hooks."""
+
+EXECUTORS = ("cache_dit",)
+"""What runs a schedule by hooks of its own."""
+
 CUTS = ("stack", "modules")
 MAX_ORDER = 4
 
 _WITHOUT_ORDER = ("reuse", "foca", "delta")
-_WHOLE_STACK_ONLY = ("freqca", "delta")
+_WHOLE_STACK_ONLY = ("freqca", "delta", *EXECUTORS)
+
+
+def build_executor(spec: MechanismSpec) -> Executor:
+    """What a spec names, cache-dit included.
+
+    Raises:
+        BadInputError: as :func:`build_mechanism`, or if cache-dit is asked for and not installed.
+    """
+    if spec.kind not in EXECUTORS:
+        return build_mechanism(spec)
+    _check(spec)
+    mechanism = CacheDit(spec.order)
+    mechanism.check_installed()
+    return mechanism
 
 
 def build_mechanism(spec: MechanismSpec) -> CachingMechanism:
-    """The mechanism a spec names.
+    """The mechanism a spec names, for use under this project's hooks.
 
     Raises:
         BadInputError: if its kind or cut is unknown, they do not go together, or its order is out of 0..4.
     """
+    _check(spec)
+    if spec.kind in EXECUTORS:
+        raise BadInputError(
+            f"mechanism {spec.id}: cache-dit runs schedules by itself; train, evaluate or generate with it, and enable "
+            "it in a pipeline through its own enable_cache"
+        )
+    return PerModule(_rule(spec)) if spec.cut == "modules" else _rule(spec)
+
+
+def _check(spec: MechanismSpec) -> None:
     if not 0 <= spec.order <= MAX_ORDER:
         raise BadInputError(f"mechanism.order = {spec.order}: must be between 0 and {MAX_ORDER}")
     if spec.cut not in CUTS:
         raise BadInputError(f"mechanism.cut = {spec.cut!r}: must be one of {', '.join(CUTS)}")
-    if spec.cut == "modules":
-        if spec.kind in _WHOLE_STACK_ONLY:
-            raise BadInputError(
-                f"mechanism.cut = 'modules': {spec.kind} caches a stack of blocks; set mechanism.cut=stack"
-            )
-        return PerModule(_rule(spec))
-    return _rule(spec)
+    if spec.cut == "modules" and spec.kind in _WHOLE_STACK_ONLY:
+        raise BadInputError(f"mechanism.cut = 'modules': {spec.kind} caches a stack of blocks; set mechanism.cut=stack")
 
 
 def _rule(spec: MechanismSpec) -> CachingMechanism:
@@ -68,12 +94,19 @@ def cut_name(spec: MechanismSpec) -> str:
     """What is cached, as files for other programs call it."""
     if spec.kind == "delta":
         return "rear_blocks_residual"
+    if spec.kind in EXECUTORS:
+        return "residual_behind_first_block"
     return "block_stack_residual" if spec.cut == "stack" else "module_outputs"
+
+
+def library(spec: MechanismSpec) -> str:
+    """Name of the package whose code makes the cached steps, with its version where it is another's."""
+    return f"cache-dit {version('cache-dit')}" if spec.kind in EXECUTORS else "recache_ray"
 
 
 def runs_under_gates(spec: MechanismSpec) -> bool:
     """Whether a gate may decide about the cached steps of this mechanism: it predicts the whole stack's residual."""
-    return spec.cut == "stack" and spec.kind != "delta"
+    return spec.cut == "stack" and spec.kind not in ("delta", *EXECUTORS)
 
 
 def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
@@ -101,16 +134,17 @@ def parse_mechanism(name: str | MechanismSpec) -> MechanismSpec:
         return name
     text = name.strip().lower() if isinstance(name, str) else ""
     match = re.fullmatch(r"([a-z_]+?)(\d*)(_modules)?", "reuse_modules" if text == "fora" else text)
-    if match is None or match[1] not in KINDS or (match[1] in _WITHOUT_ORDER and match[2]):
+    if match is None or match[1] not in (*KINDS, *EXECUTORS) or (match[1] in _WITHOUT_ORDER and match[2]):
         raise BadInputError(_unknown(name))
     order = 0 if match[1] in _WITHOUT_ORDER else int(match[2] or 1)
     return MechanismSpec(match[1], order, "modules" if match[3] else "stack")
 
 
 def _unknown(name: object) -> str:
-    close = difflib.get_close_matches(str(name), KINDS, n=1)
+    known = (*KINDS, *EXECUTORS)
+    close = difflib.get_close_matches(str(name), known, n=1)
     guess = f"; did you mean {close[0]}?" if close else ""
     return (
-        f"mechanism = {name!r}: must be one of {', '.join(KINDS)}, with the order behind it (taylor2) and then the cut "
+        f"mechanism = {name!r}: must be one of {', '.join(known)}, with the order behind it (taylor2) and then the cut "
         f"(taylor2_modules){guess}"
     )

@@ -37,13 +37,13 @@ class MechanismConfig:
 
     kind: str = knob(
         "taylor",
-        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache, delta runs a third of the blocks",
-        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta"),
+        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite HiCache, delta Delta-DiT, cache_dit a package",
+        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta", "cache_dit"),
     )
     order: int = knob(1, "forecast order; ignored by reuse, foca and delta", ge=0, le=4)
     cut: str = knob(
         "stack",
-        "stack predicts the blocks as a whole, modules every attention and MLP output (reuse: FORA); not freqca, delta",
+        "stack predicts the blocks as a whole, modules every attention and MLP output (reuse: FORA)",
         choices=("stack", "modules"),
     )
 

@@ -34,7 +34,9 @@ def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "tailor", "reuse1", "2", "taylor-1", "taylor 1", "foca2", 3])
 def test_unknown_names_are_refused_with_the_known_ones(name: object) -> None:
-    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta"):
+    with pytest.raises(
+        BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta, cache_dit"
+    ):
         parse_mechanism(name)  # type: ignore[arg-type]
 
 
@@ -53,7 +55,9 @@ def test_dcta_is_a_mechanism_under_a_gate_alone() -> None:
     spec = MechanismSpec("dcta")
     assert build_gated_mechanism(spec).id == spec.id == "dcta"
     assert build_gated_mechanism(MechanismSpec("taylor", 2)).id == "taylor2"
-    with pytest.raises(BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta"):
+    with pytest.raises(
+        BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta, cache_dit"
+    ):
         build_mechanism(spec)
 
 
