@@ -36,7 +36,7 @@ class MechanismSpec:
     """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``.
 
     Attributes:
-        kind: the rule; ``dcta``, which needs a probe at every step, runs under a gate only.
+        kind: the rule; ``dcta`` needs a probe at every step, so the first block always runs.
         order: of the forecast; ``reuse``, ``foca``, ``delta`` and ``dcta`` have none.
         cut: ``stack`` predicts the residual of the blocks as a whole, ``modules`` each attention and MLP output:
             ``MechanismSpec("reuse", cut="modules")`` is FORA.

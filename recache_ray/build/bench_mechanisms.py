@@ -30,7 +30,7 @@ from recache_ray.types import GenerationRequest, MechanismSpec
 
 _MECHANISMS = (
     *("reuse", "taylor1", "taylor2", "newton2", "hermite2", "foca", "freqca2"),
-    *("fora", "taylor1_modules", "hermite2_modules", "delta"),
+    *("fora", "taylor1_modules", "hermite2_modules", "delta", "dcta"),
 )
 
 

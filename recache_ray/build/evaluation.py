@@ -22,8 +22,8 @@ from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.types import MechanismSpec, ModelReport, Split
 
-_ON_MECHANISM = (*(name for name in ADAPTIVE if name != "dicache_dcta"), "dpcache", "dpcache_exact")
-"""Baselines that run, or are calibrated with, the run's mechanism as a forecast of the whole stack's residual."""
+_ON_GATES = tuple(name for name in ADAPTIVE if name != "dicache_dcta")
+"""Gates under which the run's mechanism makes the cached steps."""
 
 
 def mechanism_spec(config: Config) -> MechanismSpec:
@@ -92,18 +92,20 @@ def run_evaluation(
 
 
 def _check_cut(mechanism: MechanismSpec, names: Iterable[str]) -> None:
-    if runs_under_gates(mechanism):
+    if runs_under_gates(mechanism) and mechanism.kind != "dcta":
         return
     # the residuals that calibration records are not what cache-dit predicts
     unfit = [
         name
         for name in names
-        if name in (*_ON_MECHANISM, *FROZEN) or (mechanism.kind in EXECUTORS and needs([name]) == {Need.RESIDUALS})
+        if name in ("dpcache", "dpcache_exact")
+        or (not runs_under_gates(mechanism) and name in (*_ON_GATES, *FROZEN))
+        or (mechanism.kind in EXECUTORS and needs([name]) == {Need.RESIDUALS})
     ]
     if unfit:
         raise BadInputError(
-            f"evaluation.baselines: {', '.join(unfit)} decide by the whole stack's residual, which mechanism "
-            f"{mechanism.id} does not predict; leave them out, or use another mechanism"
+            f"evaluation.baselines: {', '.join(unfit)} rest on forecasts of the whole stack's residual, which "
+            f"mechanism {mechanism.id} does not make; leave them out, or use another mechanism"
         )
 
 

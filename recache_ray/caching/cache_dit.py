@@ -23,9 +23,9 @@ _LEFT_BEHIND = ("forward", "_is_patched")
 class CacheDit:
     """DBCache with one block in front (F1B0) under a static mask, with its TaylorSeer calibrator from order 1 on.
 
-    The first block of every block list runs at cached steps. cache-dit's TaylorSeer is not the paper's: it takes no
-    difference before its third computed step, nor before step 3. Siblings do not share prefixes: each is a pipeline
-    call of its own.
+    The first block of every block list runs at cached steps. cache-dit's TaylorSeer is not the paper's: it takes its
+    first difference later, so over the first steps it is reuse. Siblings do not share prefixes: each is a pipeline call
+    of its own.
 
     Args:
         order: of its calibrator; 0 repeats the residual behind the first block.

@@ -26,10 +26,12 @@ from recache_ray.caching.module_hooks import Slot, module_hooks
 from recache_ray.caching.prefix_plan import Prefix, PrefixRow, StepPlan, plan_steps
 from recache_ray.caching.stack_hooks import BlockHook, DriverHook
 from recache_ray.caching.stack_interceptor import StackInterceptor
+from recache_ray.caching.two_anchor import ScheduledTwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
 _RESIDUAL: Slot = (0, 0)
+_PROBE: Slot = (1, 0)
 _Histories = dict[Prefix, dict[Slot, FeatureHistory]]
 
 
@@ -46,6 +48,7 @@ class _Pass:
     histories: _Histories
     predicting: frozenset[Prefix]
     entered: Tensor | None = None
+    probe: Tensor | None = None
 
 
 class ScheduleInterceptor(StackInterceptor):
@@ -53,7 +56,8 @@ class ScheduleInterceptor(StackInterceptor):
 
     What is predicted is the residual of the block stack, of its rear part for
     :class:`~recache_ray.caching.delta.DeltaDiT`, or the output of every module for
-    :class:`~recache_ray.caching.module_cut.PerModule`.
+    :class:`~recache_ray.caching.module_cut.PerModule`. For
+    :class:`~recache_ray.caching.two_anchor.ScheduledTwoAnchor` the first block runs at every step.
 
     Siblings whose computed steps so far are equal are in the same state: their row runs once and is copied. Where
     nothing has to be split or predicted, the transformer is called with its untouched arguments.
@@ -118,8 +122,10 @@ class ScheduleInterceptor(StackInterceptor):
     def _block_hooks(self, begins: bool) -> list[tuple[nn.Module, ModelHook]]:
         stack = self._stack
         first = first_cached_block(len(stack.blocks)) if isinstance(self._mechanism, DeltaDiT) else 0
+        modules: list[tuple[nn.Module, int | None]] = []
         # blocks that run at a cached step need their inputs prepared
-        modules: list[tuple[nn.Module, int | None]] = [] if first else [(module, None) for module in stack.block_inputs]
+        if not first and not isinstance(self._mechanism, ScheduledTwoAnchor):
+            modules += [(module, None) for module in stack.block_inputs]
         modules += [(block, index) for index, block in enumerate(stack.blocks) if index >= first]
         return [
             (module, BlockHook(self, stack, index, entry=begins and place == 0, first=first))
@@ -179,11 +185,15 @@ class ScheduleInterceptor(StackInterceptor):
         self.enter(image_tokens.shape[0])
         if not current.computes or any(row.cached_later for row in current.rows):
             current.entered = image_tokens
+            if isinstance(self._mechanism, ScheduledTwoAnchor):
+                current.probe = call.image_tokens_out() - image_tokens
 
     def leave_stack(self, image_tokens: Tensor) -> None:
         """Image tokens [R, N, D] leave the last block: remember the residual of prefixes that need it later."""
         if self._pass is not None and self._pass.entered is not None:
             self.learn(_RESIDUAL, image_tokens, self._pass.entered)
+            if self._pass.probe is not None:
+                self.learn(_PROBE, self._pass.probe)
         self.finish()
 
     def forecast_stack(self) -> Tensor:
@@ -223,10 +233,16 @@ class ScheduleInterceptor(StackInterceptor):
         """The forecast [R, ...] for the rows of the pass under way."""
         current = self._pass
         assert current is not None
-        forecasts = [
-            self._mechanism.predict(self._history(current, row.prefix, slot), current.step) for row in current.rows
-        ]
+        forecasts = [self._forecast_row(current, place, slot) for place in range(len(current.rows))]
         return forecasts[0] if len(forecasts) == 1 else torch.stack(forecasts, dim=1).flatten(0, 1)
+
+    def _forecast_row(self, current: _Pass, place: int, slot: Slot) -> Tensor:
+        prefix, mechanism = current.rows[place].prefix, self._mechanism
+        history = self._history(current, prefix, slot)
+        if isinstance(mechanism, ScheduledTwoAnchor) and current.probe is not None:
+            probe = current.probe[place :: len(current.rows)]
+            return mechanism.predict_along(history, self._history(current, prefix, _PROBE), probe)
+        return mechanism.predict(history, current.step)
 
     def finish(self) -> None:
         """The pass is over; calls until the next one are not the interceptor's."""

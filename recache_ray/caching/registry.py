@@ -16,11 +16,11 @@ from recache_ray.caching.module_cut import PerModule
 from recache_ray.caching.newton import Newton
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.taylor import TaylorSeer
-from recache_ray.caching.two_anchor import GatedMechanism, TwoAnchor
+from recache_ray.caching.two_anchor import GatedMechanism, ScheduledTwoAnchor, TwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.types import MechanismSpec
 
-KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta")
+KINDS = ("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta", "dcta")
 """What cached steps do under this project's hooks."""
 
 EXECUTORS = ("cache_dit",)
@@ -29,8 +29,8 @@ EXECUTORS = ("cache_dit",)
 CUTS = ("stack", "modules")
 MAX_ORDER = 4
 
-_WITHOUT_ORDER = ("reuse", "foca", "delta")
-_WHOLE_STACK_ONLY = ("freqca", "delta", *EXECUTORS)
+_WITHOUT_ORDER = ("reuse", "foca", "delta", "dcta")
+_WHOLE_STACK_ONLY = ("freqca", "delta", "dcta", *EXECUTORS)
 
 
 def build_executor(spec: MechanismSpec) -> Executor:
@@ -87,6 +87,8 @@ def _rule(spec: MechanismSpec) -> CachingMechanism:
             return FreqCa(spec.order)
         case "delta":
             return DeltaDiT()
+        case "dcta":
+            return ScheduledTwoAnchor()
     raise BadInputError(_unknown(spec.kind))
 
 
@@ -110,7 +112,7 @@ def runs_under_gates(spec: MechanismSpec) -> bool:
 
 
 def build_gated_mechanism(spec: MechanismSpec) -> GatedMechanism:
-    """The mechanism a spec names for use under a gate, where ``dcta`` is one more.
+    """The mechanism a spec names for use under a gate, where ``dcta`` is given the probe with the residual.
 
     Raises:
         BadInputError: as :func:`build_mechanism`, or if it does not run under a gate.

@@ -60,7 +60,7 @@ def load_config(values: Mapping[str, Any]) -> Config:
             f"runtime.min_workers = {config.runtime.min_workers}: must be at most "
             f"runtime.num_workers = {config.runtime.num_workers}"
         )
-    if config.mechanism.cut != "stack" and config.mechanism.kind in ("freqca", "delta", "cache_dit"):
+    if config.mechanism.cut != "stack" and config.mechanism.kind in ("freqca", "delta", "dcta", "cache_dit"):
         raise BadInputError(
             f"mechanism.cut = {config.mechanism.cut!r}: mechanism.kind = {config.mechanism.kind!r} caches a stack of "
             "blocks; set mechanism.cut=stack"

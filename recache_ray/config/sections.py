@@ -37,10 +37,10 @@ class MechanismConfig:
 
     kind: str = knob(
         "taylor",
-        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite HiCache, delta Delta-DiT, cache_dit a package",
-        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta", "cache_dit"),
+        "taylor: TaylorSeer, newton: exact for uneven gaps, hermite: HiCache, delta: Delta-DiT, dcta: DiCache's",
+        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta", "dcta", "cache_dit"),
     )
-    order: int = knob(1, "forecast order; ignored by reuse, foca and delta", ge=0, le=4)
+    order: int = knob(1, "forecast order; ignored by reuse, foca, delta and dcta", ge=0, le=4)
     cut: str = knob(
         "stack",
         "stack predicts the blocks as a whole, modules every attention and MLP output (reuse: FORA)",

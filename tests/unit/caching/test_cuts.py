@@ -1,4 +1,4 @@
-"""Mechanisms that cache less than the whole stack: per module, and the rear blocks alone."""
+"""Mechanisms whose cached steps run part of the model: per module, rear blocks alone, and with a probe."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from recache_ray.caching.module_cut import PerModule
 from recache_ray.caching.reuse import Reuse
 from recache_ray.caching.stack_interceptor import attached_interceptor
 from recache_ray.caching.taylor import TaylorSeer
+from recache_ray.caching.two_anchor import ScheduledTwoAnchor
 from recache_ray.diffusion.cost import measure_step_cost
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.testing.tiny_flux import SIDE, TEXT_TOKENS, tiny_adapter
 
-PARTIAL = [PerModule(Reuse()), PerModule(TaylorSeer(2)), DeltaDiT()]
+PARTIAL = [PerModule(Reuse()), PerModule(TaylorSeer(2)), DeltaDiT(), ScheduledTwoAnchor()]
 
 
 def by_id(mechanism: CachingMechanism) -> str:
@@ -225,11 +226,12 @@ def test_no_module_runs_but_for_computed_prefixes(pipe: Any, embeds: dict[str, T
     assert rows["modulation"] == len(states)  # a state that forecasts is shared as well
 
 
-def test_the_front_blocks_run_at_every_step(pipe: Any, embeds: dict[str, Tensor]) -> None:
+@pytest.mark.parametrize("mechanism", [DeltaDiT(), ScheduledTwoAnchor()], ids=by_id)
+def test_the_front_blocks_run_at_every_step(pipe: Any, embeds: dict[str, Tensor], mechanism: CachingMechanism) -> None:
     double, singles = pipe.transformer.transformer_blocks[0], pipe.transformer.single_transformer_blocks
     siblings = random_schedules(8, seed=3)
     parts = {"front": double.attn.to_q, "rear": singles[0].attn.to_q, "last": singles[1].attn.to_q}
-    with rows_run(parts) as rows, ScheduleInterceptor(pipe.transformer, siblings, DeltaDiT()) as interceptor:
+    with rows_run(parts) as rows, ScheduleInterceptor(pipe.transformer, siblings, mechanism) as interceptor:
         latents(pipe, embeds, count=len(siblings))
     states = {(*sibling.prefix(step), step) for sibling in siblings for step in range(NUM_STEPS)}
     assert rows["front"] == len(states)
@@ -316,8 +318,9 @@ def test_memory_is_the_stated_number_of_factors_per_cached_tensor(
     image, text, width, float32 = (SIDE // 4) ** 2, TEXT_TOKENS, 32, 4
     # the double block: attention and MLP of both streams; two single blocks: the joint stream
     tokens = 2 * (image + text) + 2 * (image + text) if isinstance(mechanism, PerModule) else image
-    most = 3 if mechanism.id == "taylor2_modules" else 1
-    assert held[:3] == [min(most, step + 1) * tokens * width * float32 for step in range(3)]
+    most = {"taylor2_modules": 3, "dcta": 4}.get(mechanism.id, 1)
+    each = 2 if mechanism.id == "dcta" else 1  # the probe beside the residual
+    assert held[:3] == [min(most, each * (step + 1)) * tokens * width * float32 for step in range(3)]
     assert held[4] == most * tokens * width * float32
 
 
@@ -334,6 +337,8 @@ def test_the_cost_of_a_cached_step_is_what_still_runs() -> None:
     tokens = image + text
     double = 2 * 2 * width * 6 * width + 2 * 12 * width * width * tokens + 4 * width * tokens * tokens
     assert delta.cached_flops == pytest.approx(reuse.cached_flops + embed_text + double, rel=1e-6)
+    # the block that this model has in front is what dcta probes
+    assert measure_step_cost(adapter, embeds, ScheduledTwoAnchor()).cached_flops == delta.cached_flops
     assert reuse.cached_flops < fora.cached_flops < delta.cached_flops < delta.computed_flops
     third = Schedule(6, (0, 3))
     assert delta.flops_ratio(third) < fora.flops_ratio(third) < reuse.flops_ratio(third) < 3

@@ -43,6 +43,8 @@ CLAIMS = {
     "freqca1": Claim(exact_degree=1, factors=2, anchors=2),
     "freqca2": Claim(exact_degree=2, factors=3, anchors=3),
     "delta": Claim(exact_degree=0, factors=1, anchors=1),
+    # the residual's factors; the probe has as many
+    "dcta": Claim(exact_degree=0, factors=2, anchors=1),
     "reuse_modules": Claim(exact_degree=0, factors=1, anchors=1),
     "taylor2_modules": Claim(exact_degree=1, factors=3, anchors=3),
 }

@@ -21,6 +21,7 @@ from recache_ray.types import MechanismSpec
         ("foca", "foca"),
         ("freqca2", "freqca2"),
         ("delta", "delta"),
+        ("dcta", "dcta"),
         ("taylor_modules", "taylor1_modules"),
         ("hermite2_modules", "hermite2_modules"),
         ("fora", "reuse_modules"),
@@ -35,7 +36,7 @@ def test_names_and_specs_agree_on_the_id(name: str, identity: str) -> None:
 @pytest.mark.parametrize("name", ["", "tailor", "reuse1", "2", "taylor-1", "taylor 1", "foca2", 3])
 def test_unknown_names_are_refused_with_the_known_ones(name: object) -> None:
     with pytest.raises(
-        BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta, cache_dit"
+        BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta, dcta, cache_dit"
     ):
         parse_mechanism(name)  # type: ignore[arg-type]
 
@@ -51,19 +52,18 @@ def test_orders_out_of_range_are_refused(order: int) -> None:
         build_mechanism(MechanismSpec("taylor", order))
 
 
-def test_dcta_is_a_mechanism_under_a_gate_alone() -> None:
+def test_dcta_is_given_its_probe_in_one_way_under_a_gate_and_in_another_under_a_schedule() -> None:
     spec = MechanismSpec("dcta")
-    assert build_gated_mechanism(spec).id == spec.id == "dcta"
+    assert build_gated_mechanism(spec).id == build_mechanism(spec).id == spec.id == "dcta"
+    assert type(build_mechanism(spec)) is not type(build_gated_mechanism(spec))
     assert build_gated_mechanism(MechanismSpec("taylor", 2)).id == "taylor2"
-    with pytest.raises(
-        BadInputError, match="must be one of reuse, taylor, newton, hermite, foca, freqca, delta, cache_dit"
-    ):
-        build_mechanism(spec)
 
 
-@pytest.mark.parametrize("spec", [MechanismSpec("freqca", 2, "modules"), MechanismSpec("delta", 0, "modules")])
+@pytest.mark.parametrize("spec", [MechanismSpec(kind, 0, "modules") for kind in ("freqca", "delta", "dcta")])
 def test_some_mechanisms_have_one_cut(spec: MechanismSpec) -> None:
-    with pytest.raises(BadInputError, match=r"mechanism\.cut = 'modules': (freqca|delta) caches a stack of blocks"):
+    with pytest.raises(
+        BadInputError, match=r"mechanism\.cut = 'modules': (freqca|delta|dcta) caches a stack of blocks"
+    ):
         build_mechanism(spec)
 
 
