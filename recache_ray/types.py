@@ -35,15 +35,21 @@ class GenerationRequest:
 class MechanismSpec:
     """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``.
 
-    ``reuse`` and ``dcta`` have no order; ``dcta``, which needs a probe at every step, runs under a gate alone.
+    Attributes:
+        kind: the rule; ``dcta`` needs a probe at every step, so the first block always runs.
+        order: of the forecast; ``reuse``, ``foca``, ``delta`` and ``dcta`` have none.
+        cut: ``stack`` predicts the residual of the blocks as a whole, ``modules`` each attention and MLP output:
+            ``MechanismSpec("reuse", cut="modules")`` is FORA.
     """
 
     kind: str
     order: int = 0
+    cut: str = "stack"
 
     @property
     def id(self) -> str:
-        return self.kind if self.kind in ("reuse", "dcta") else f"{self.kind}{self.order}"
+        name = self.kind if self.kind in ("reuse", "foca", "delta", "dcta") else f"{self.kind}{self.order}"
+        return name if self.cut == "stack" else f"{name}_{self.cut}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from recache_ray.build.budgets import evaluation_budgets, gate_budgets, learning
 from recache_ray.build.calibration import calibration_for, check_calibration
 from recache_ray.build.costs import search_costs
 from recache_ray.build.gates import find_gates
-from recache_ray.build.mechanism import mechanism_spec
+from recache_ray.build.mechanism import check_fits, mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, phase_listener
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.rivals import searched_rivals
 from recache_ray.build.searches import check_searches, find_by_search
+from recache_ray.caching.registry import build_executor
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
@@ -34,10 +35,12 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
     """The configured baselines by name, checked before a run spends hours on what they are compared with.
 
     Raises:
-        BadInputError: if one is unknown, reaches none of the budgets or cannot be calibrated, or a budget of the
-            evaluation is not learned.
+        BadInputError: if one is unknown, reaches none of the budgets, cannot be calibrated or needs another mechanism,
+            if a budget of the evaluation is not learned, or if cache-dit is the mechanism and not installed.
     """
     names = check_baselines(config.evaluation.baselines)
+    build_executor(mechanism_spec(config))
+    check_fits(mechanism_spec(config), names)
     budgets, learned = evaluation_budgets(config), learning_budgets(config)
     gate_budgets(config)
     unlearned = [budget for budget in budgets if budget not in learned]

@@ -19,7 +19,7 @@ from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.table_calibration import forecast_errors
-from recache_ray.caching.registry import KINDS, parse_mechanism
+from recache_ray.caching.registry import parse_mechanism
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.reward_table import RewardTable, read_costs, write_costs
@@ -30,15 +30,16 @@ from recache_ray.schedules import parse_budgets
 from recache_ray.schedules.enumeration import every_schedule
 from recache_ray.types import GenerationRequest, MechanismSpec
 
+_MECHANISMS = ("reuse", "taylor1", "newton2", "hermite2")
+
 
 def table_mechanisms(config: Config) -> tuple[MechanismSpec, ...]:
-    """The configured mechanisms, or one of every kind: Taylor of order 1, the other forecasts of order 2.
+    """The configured mechanisms, or those that the targets of learning are stated for.
 
     Raises:
         BadInputError: for an unknown mechanism.
     """
-    names = config.bench.mechanisms or tuple(kind if kind in ("reuse", "taylor") else f"{kind}2" for kind in KINDS)
-    return tuple(map(parse_mechanism, names))
+    return tuple(map(parse_mechanism, config.bench.mechanisms or _MECHANISMS))
 
 
 def exhaustive_tables(config: Config, on_progress: OnProgress) -> list[RewardTable]:

@@ -9,6 +9,7 @@ from recache_ray.baselines.offline import reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.build.budgets import learning_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
+from recache_ray.build.mechanism import mechanism_spec, unfit
 from recache_ray.build.progress import OnProgress
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
@@ -36,8 +37,11 @@ def check_rivals(config: Config) -> tuple[str, ...]:
 
 
 def searched_rivals(config: Config) -> tuple[str, ...]:
-    """The names in ``learning.rivals`` that a polish was told of: none without a polish."""
-    return config.learning.rivals if config.learning.polish_evaluations else ()
+    """The names in ``learning.rivals`` that a polish is told of: none without one, none the mechanism rules out."""
+    if not config.learning.polish_evaluations:
+        return ()
+    ruled_out = unfit(mechanism_spec(config), config.learning.rivals)
+    return tuple(name for name in config.learning.rivals if name not in ruled_out)
 
 
 def rival_schedules(
@@ -53,6 +57,8 @@ def rival_schedules(
     names = searched_rivals(config)
     if not names:
         return {}
+    if ruled_out := unfit(mechanism, config.learning.rivals):
+        on_progress(f"learning.rivals: {', '.join(ruled_out)} do not fit mechanism {mechanism.id} and are left out")
     num_steps, budgets = config.model.num_steps, learning_budgets(config)
     calibration, _ = calibration_for(config, pool, model.model, mechanism, names, on_progress)
     found: dict[int, dict[Schedule, None]] = {budget: {} for budget in budgets}

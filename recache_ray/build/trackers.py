@@ -59,7 +59,7 @@ def _beside(jsonl: JsonlTracker, config: Config, facts: Mapping[str, object], *,
     from recache_ray.tracking.mlflow_tracker import MlflowTracker
 
     folder, asked = Path(config.run.dir), config.tracking
-    mechanism = MechanismSpec(config.mechanism.kind, config.mechanism.order).id
+    mechanism = MechanismSpec(config.mechanism.kind, config.mechanism.order, config.mechanism.cut).id
     section = replace(
         asked,
         experiment=asked.experiment or f"recache_ray/{config.model.path or config.model.kind}",

@@ -21,6 +21,7 @@ from recache_ray.build.rivals import check_rivals, rival_schedules
 from recache_ray.build.run_folder import claim_run_folder
 from recache_ray.build.summary import summarise
 from recache_ray.build.trackers import open_tracker
+from recache_ray.caching.registry import cut_name, library
 from recache_ray.config.root import Config
 from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.evaluate import log_evaluation
@@ -195,7 +196,11 @@ def publish(
     complete = dataclasses.replace(
         table,
         model=model.model,
-        mechanism={**table.mechanism, "cut": "block_stack_residual", "library": "recache_ray"},
+        mechanism={
+            **table.mechanism,
+            "cut": cut_name(mechanism_spec(config)),
+            "library": library(mechanism_spec(config)),
+        },
         provenance={**table.provenance, **facts, "run": folder.name},
         cost=dataclasses.asdict(step_cost(model)),
     )

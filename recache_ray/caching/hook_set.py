@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from diffusers.hooks.hooks import HookRegistry, ModelHook
 from torch import nn
@@ -10,6 +10,15 @@ from torch import nn
 from recache_ray.errors import BadInputError
 
 HOOK_NAME = "recache_schedule"
+
+
+def attached_hooks(root: nn.Module) -> Iterator[ModelHook]:
+    """The hooks under :data:`HOOK_NAME` anywhere in a model."""
+    for module in root.modules():
+        registry: HookRegistry | None = getattr(module, "_diffusers_hook", None)
+        hook = registry.get_hook(HOOK_NAME) if registry is not None else None
+        if hook is not None:
+            yield hook
 
 
 class HookSet:
@@ -29,16 +38,16 @@ class HookSet:
         """Put every hook on, or none.
 
         Raises:
-            BadInputError: if a module already has such a hook.
+            BadInputError: if any module of the model already has such a hook.
         """
+        if next(attached_hooks(self._root), None) is not None:
+            raise BadInputError(
+                f"{type(self._root).__name__}: a schedule is already attached; end it with disable(pipe) first"
+            )
         try:
             for module, hook in self._hooks:
                 had_registry, had_forward = hasattr(module, "_diffusers_hook"), "forward" in vars(module)
                 registry = HookRegistry.check_if_exists_or_initialize(module)
-                if registry.get_hook(HOOK_NAME) is not None:
-                    raise BadInputError(
-                        f"{type(self._root).__name__}: a schedule is already attached; end it with disable(pipe) first"
-                    )
                 registry.register_hook(hook, HOOK_NAME)
                 self._attached.append((module, had_registry, had_forward))
         except BaseException:

@@ -18,28 +18,46 @@ from torch import Tensor, nn
 
 from recache_ray.caching.block_call import BlockCall
 from recache_ray.caching.clock import Branch, GenerationToken
+from recache_ray.caching.delta import DeltaDiT, first_cached_block
 from recache_ray.caching.hook_set import HookSet
 from recache_ray.caching.mechanism import CachingMechanism, FeatureHistory
+from recache_ray.caching.module_cut import PerModule
+from recache_ray.caching.module_hooks import Slot, module_hooks
 from recache_ray.caching.prefix_plan import Prefix, PrefixRow, StepPlan, plan_steps
 from recache_ray.caching.stack_hooks import BlockHook, DriverHook
 from recache_ray.caching.stack_interceptor import StackInterceptor
+from recache_ray.caching.two_anchor import ScheduledTwoAnchor
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
+
+_RESIDUAL: Slot = (0, 0)
+_PROBE: Slot = (1, 0)
+_Histories = dict[Prefix, dict[Slot, FeatureHistory]]
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One run through the block stack, for the prefixes that compute or for those that predict."""
+    """One run through the block stack, for the prefixes that compute or for those that predict.
+
+    ``predicting`` are the prefixes of the same step whose histories must outlive the pass.
+    """
 
     rows: tuple[PrefixRow, ...]
     step: int
     computes: bool
-    histories: dict[Prefix, FeatureHistory]
+    histories: _Histories
+    predicting: frozenset[Prefix]
     entered: Tensor | None = None
+    probe: Tensor | None = None
 
 
 class ScheduleInterceptor(StackInterceptor):
-    """Computes or predicts the block stack's residual at each step, per sibling, as the schedules say.
+    """Computes or predicts at each step, per sibling, as the schedules say.
+
+    What is predicted is the residual of the block stack, of its rear part for
+    :class:`~recache_ray.caching.delta.DeltaDiT`, or the output of every module for
+    :class:`~recache_ray.caching.module_cut.PerModule`. For
+    :class:`~recache_ray.caching.two_anchor.ScheduledTwoAnchor` the first block runs at every step.
 
     Siblings whose computed steps so far are equal are in the same state: their row runs once and is copied. Where
     nothing has to be split or predicted, the transformer is called with its untouched arguments.
@@ -57,7 +75,7 @@ class ScheduleInterceptor(StackInterceptor):
         forwards_executed: row-forwards that ran.
 
     Raises:
-        BadInputError: if the transformer's class is not known or the schedules' T differ.
+        BadInputError: if the transformer's class is not known to the mechanism's cut or the schedules' T differ.
 
     Example:
         ``with ScheduleInterceptor(pipe.transformer, [schedule], build_mechanism(spec)): pipe("a cat")``
@@ -74,7 +92,7 @@ class ScheduleInterceptor(StackInterceptor):
         self._mechanism = mechanism
         self._plans = plan_steps(schedules)
         self._siblings = len(schedules)
-        self._histories: dict[Branch, dict[Prefix, FeatureHistory]] = {}
+        self._histories: dict[Branch, _Histories] = {}
         self._pass: _Pass | None = None
         self.forwards_requested = 0
         self.forwards_executed = 0
@@ -93,17 +111,28 @@ class ScheduleInterceptor(StackInterceptor):
 
     def _make_hooks(self) -> HookSet:
         stack, split_rows = self._stack, self._siblings > 1
-        modules: list[tuple[nn.Module, int | None]] = [(module, None) for module in stack.block_inputs]
-        modules += [(block, index) for index, block in enumerate(stack.blocks)]
-        hooks: list[tuple[nn.Module, ModelHook]] = [
-            (module, BlockHook(self, stack, index, entry=place == 0 and not split_rows))
-            for place, (module, index) in enumerate(modules)
-        ]
+        if isinstance(self._mechanism, PerModule):
+            hooks = module_hooks(self, stack, begins=not split_rows)
+        else:
+            hooks = self._block_hooks(begins=not split_rows)
         if split_rows:
             hooks.append((stack.transformer, _SplitHook(self)))
         return HookSet(stack.transformer, hooks)
 
-    def _begin_call(self, context_name: str | None) -> tuple[int, StepPlan, dict[Prefix, FeatureHistory]]:
+    def _block_hooks(self, begins: bool) -> list[tuple[nn.Module, ModelHook]]:
+        stack = self._stack
+        first = first_cached_block(len(stack.blocks)) if isinstance(self._mechanism, DeltaDiT) else 0
+        modules: list[tuple[nn.Module, int | None]] = []
+        # blocks that run at a cached step need their inputs prepared
+        if not first and not isinstance(self._mechanism, ScheduledTwoAnchor):
+            modules += [(module, None) for module in stack.block_inputs]
+        modules += [(block, index) for index, block in enumerate(stack.blocks) if index >= first]
+        return [
+            (module, BlockHook(self, stack, index, entry=begins and place == 0, first=first))
+            for place, (module, index) in enumerate(modules)
+        ]
+
+    def _begin_call(self, context_name: str | None) -> tuple[int, StepPlan, _Histories]:
         """Step, plan and histories of the transformer call that starts now."""
         step, branch, first = self._clock.tick(context_name)
         if first:
@@ -118,7 +147,7 @@ class ScheduleInterceptor(StackInterceptor):
     def begin(self, context_name: str | None) -> None:
         """Decide for a transformer call that all rows share."""
         step, plan, histories = self._begin_call(context_name)
-        self._pass = _Pass(plan.computing or plan.predicting, step, bool(plan.computing), histories)
+        self._pass = _one_pass(plan, step, histories)
 
     def split_call(self, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context_name: str | None) -> Any:
         """Run a transformer call whose rows follow different schedules."""
@@ -132,13 +161,14 @@ class ScheduleInterceptor(StackInterceptor):
             )
         distinct = len(plan.computing) + len(plan.predicting)
         if distinct == self._siblings and not (plan.computing and plan.predicting):
-            self._pass = _Pass(plan.computing or plan.predicting, step, bool(plan.computing), histories)
+            self._pass = _one_pass(plan, step, histories)
             return forward(**arguments)
         device = arguments["hidden_states"].device
         tensors = []
+        predicting = frozenset(row.prefix for row in plan.predicting)
         for rows, computes in ((plan.computing, True), (plan.predicting, False)):
             if rows:
-                self._pass = _Pass(rows, step, computes, histories)
+                self._pass = _Pass(rows, step, computes, histories, predicting)
                 chosen = [repeat * self._siblings + row.sibling for repeat in range(repeats) for row in rows]
                 subset = self._stack.select_rows(arguments, torch.tensor(chosen, device=device))
                 tensors.append(forward(**{**subset, "return_dict": False})[0].unflatten(0, (repeats, len(rows))))
@@ -152,42 +182,92 @@ class ScheduleInterceptor(StackInterceptor):
         if current is None:
             return
         image_tokens = call.image_tokens
-        if current.computes:
-            repeats = image_tokens.shape[0] if self._siblings == 1 else image_tokens.shape[0] // len(current.rows)
-            self.forwards_executed += repeats * len(current.rows)
-            self.forwards_requested += repeats * sum(row.members for row in current.rows)
+        self.enter(image_tokens.shape[0])
         if not current.computes or any(row.cached_later for row in current.rows):
             current.entered = image_tokens
+            if isinstance(self._mechanism, ScheduledTwoAnchor):
+                current.probe = call.image_tokens_out() - image_tokens
 
     def leave_stack(self, image_tokens: Tensor) -> None:
         """Image tokens [R, N, D] leave the last block: remember the residual of prefixes that need it later."""
-        current, self._pass = self._pass, None
-        if current is None or current.entered is None:
-            return
-        stride = len(current.rows)
-        for offset, row in enumerate(current.rows):
-            if row.cached_later:
-                residual = image_tokens[offset::stride] - current.entered[offset::stride]
-                history = self._history(current, row.prefix[:-1]) if len(row.prefix) > 1 else self._mechanism.reset()
-                current.histories[row.prefix] = self._mechanism.update(history, current.step, residual)
+        if self._pass is not None and self._pass.entered is not None:
+            self.learn(_RESIDUAL, image_tokens, self._pass.entered)
+            if self._pass.probe is not None:
+                self.learn(_PROBE, self._pass.probe)
+        self.finish()
 
     def forecast_stack(self) -> Tensor:
         """What leaves the bypassed stack: the tokens that entered it plus the predicted residual [R, N, D]."""
-        current, self._pass = self._pass, None
-        assert current is not None and current.entered is not None
-        forecasts = [self._mechanism.predict(self._history(current, row.prefix), current.step) for row in current.rows]
-        if len(forecasts) == 1:
-            return current.entered + forecasts[0]
-        return current.entered + torch.stack(forecasts, dim=1).flatten(0, 1)
+        assert self._pass is not None and self._pass.entered is not None
+        image_tokens = self._pass.entered + self.forecast(_RESIDUAL)
+        self.finish()
+        return image_tokens
 
-    def _history(self, current: _Pass, prefix: Prefix) -> FeatureHistory:
-        history = current.histories.get(prefix)
+    def enter(self, batch_rows: int) -> None:
+        """Count the rows of a pass, if it computes them."""
+        current = self._pass
+        if current is None or not current.computes:
+            return
+        repeats = batch_rows if self._siblings == 1 else batch_rows // len(current.rows)
+        self.forwards_executed += repeats * len(current.rows)
+        self.forwards_requested += repeats * sum(row.members for row in current.rows)
+
+    def learn(self, slot: Slot, leaves: Tensor, enters: Tensor | None = None) -> None:
+        """A tensor [R, ...] was computed: remember it, less what entered, for prefixes that need it later."""
+        current = self._pass
+        assert current is not None
+        stride = len(current.rows)
+        for offset, row in enumerate(current.rows):
+            if not row.cached_later:
+                continue
+            feature = leaves[offset::stride]
+            if enters is not None:
+                feature = feature - enters[offset::stride]
+            elif stride > 1:
+                feature = feature.clone()  # a view would keep the whole batch alive
+            history = self._mechanism.reset() if len(row.prefix) == 1 else self._parent(current, row.prefix[:-1], slot)
+            updated = self._mechanism.update(history, current.step, feature)
+            current.histories.setdefault(row.prefix, {})[slot] = updated
+
+    def forecast(self, slot: Slot) -> Tensor:
+        """The forecast [R, ...] for the rows of the pass under way."""
+        current = self._pass
+        assert current is not None
+        forecasts = [self._forecast_row(current, place, slot) for place in range(len(current.rows))]
+        return forecasts[0] if len(forecasts) == 1 else torch.stack(forecasts, dim=1).flatten(0, 1)
+
+    def _forecast_row(self, current: _Pass, place: int, slot: Slot) -> Tensor:
+        prefix, mechanism = current.rows[place].prefix, self._mechanism
+        history = self._history(current, prefix, slot)
+        if isinstance(mechanism, ScheduledTwoAnchor) and current.probe is not None:
+            probe = current.probe[place :: len(current.rows)]
+            return mechanism.predict_along(history, self._history(current, prefix, _PROBE), probe)
+        return mechanism.predict(history, current.step)
+
+    def finish(self) -> None:
+        """The pass is over; calls until the next one are not the interceptor's."""
+        self._pass = None
+
+    def _parent(self, current: _Pass, prefix: Prefix, slot: Slot) -> FeatureHistory:
+        """The history that a computed step adds to, given up slot by slot if no other row of the step needs it."""
+        history = self._history(current, prefix, slot)
+        if prefix not in current.predicting:
+            del current.histories[prefix][slot]
+        return history
+
+    def _history(self, current: _Pass, prefix: Prefix, slot: Slot) -> FeatureHistory:
+        history = current.histories.get(prefix, {}).get(slot)
         if history is None:
             raise BadInputError(
                 f"step {current.step}: this guidance branch was not called at computed step {prefix[-1]}; "
                 "every step must call the same branches, so turn off guidance intervals"
             )
         return history
+
+
+def _one_pass(plan: StepPlan, step: int, histories: _Histories) -> _Pass:
+    """The pass of a step that does one thing with all its rows."""
+    return _Pass(plan.computing or plan.predicting, step, bool(plan.computing), histories, frozenset())
 
 
 class _SplitHook(DriverHook):

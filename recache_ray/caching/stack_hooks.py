@@ -67,15 +67,18 @@ class BlockHook(DriverHook):
     """On a block, or on a module that only prepares input of the blocks (``index`` is None).
 
     An ``entry`` is the module that a transformer call reaches first: it begins the call, so that nothing wraps the
-    transformer itself, whose forward CPU offloading replaces after every generation.
+    transformer itself, whose forward CPU offloading replaces after every generation. ``first`` is the index of the
+    block with which the driver's part of the stack starts.
     """
 
-    def __init__(self, driver: StackDriver, stack: BlockStack, index: int | None, entry: bool = False) -> None:
+    def __init__(
+        self, driver: StackDriver, stack: BlockStack, index: int | None, entry: bool = False, first: int = 0
+    ) -> None:
         super().__init__(driver, entry)
         self._stack = stack
         self._index = index
         self._entry = entry
-        self._first = index == 0
+        self._first = index == first
         self._last = index == len(stack.blocks) - 1
 
     def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:

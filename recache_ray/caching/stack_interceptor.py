@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from diffusers.hooks.hooks import HookRegistry
 from torch import nn
 
 from recache_ray.caching.clock import GenerationToken, StepClock
 from recache_ray.caching.cut import block_stack
-from recache_ray.caching.hook_set import HOOK_NAME, HookSet
-from recache_ray.caching.stack_hooks import BlockHook
+from recache_ray.caching.hook_set import HookSet, attached_hooks
+from recache_ray.caching.stack_hooks import DriverHook
 
 
 class StackInterceptor(ABC):
@@ -73,9 +72,6 @@ class StackInterceptor(ABC):
 
 def attached_interceptor(transformer: nn.Module) -> StackInterceptor | None:
     """The interceptor attached to this transformer instance, if any."""
-    for module in block_stack(transformer).blocks:
-        registry: HookRegistry | None = getattr(module, "_diffusers_hook", None)
-        hook = registry.get_hook(HOOK_NAME) if registry is not None else None
-        if isinstance(hook, BlockHook) and isinstance(hook.driver, StackInterceptor):
-            return hook.driver
-    return None
+    hooks = attached_hooks(block_stack(transformer).transformer)
+    drivers = (hook.driver for hook in hooks if isinstance(hook, DriverHook))
+    return next((driver for driver in drivers if isinstance(driver, StackInterceptor)), None)

@@ -41,5 +41,29 @@ class TwoAnchor:
         return older + min(max(moved, 1.0), MOST_AHEAD) * (newest - older)
 
 
+class ScheduledTwoAnchor:
+    """:class:`TwoAnchor` under a schedule, where residuals and probes are remembered apart, two of each."""
+
+    id = TwoAnchor.id
+
+    def reset(self) -> FeatureHistory:
+        """The empty history, of residuals or of probes."""
+        return FeatureHistory()
+
+    def update(self, history: FeatureHistory, step: int, feature: Tensor) -> FeatureHistory:
+        """The history after computing ``step``, with its residual or its probe [B, N, D]."""
+        return FeatureHistory(steps=(step, *history.steps[:1]), factors=(feature, *history.factors[:1]))
+
+    def predict(self, history: FeatureHistory, step: int) -> Tensor:
+        """The newest of a history [B, N, D], which is all there is to say without a probe of ``step``."""
+        return history.factors[0]
+
+    def predict_along(self, residuals: FeatureHistory, probes: FeatureHistory, probe: Tensor) -> Tensor:
+        """Forecast [B, N, D] at the step at which the first block's residual is ``probe`` [B, N, D]."""
+        pairs = zip(residuals.factors, probes.factors, strict=True)
+        merged = FeatureHistory(residuals.steps, tuple(factor for pair in pairs for factor in pair))
+        return TwoAnchor().predict(merged, probe)
+
+
 GatedMechanism = CachingMechanism | TwoAnchor
 """What a cached step may do under a gate, where the first block's output is at hand."""

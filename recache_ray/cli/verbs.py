@@ -127,6 +127,12 @@ def _bench_learning(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(text, 0 if passed else MISSED_TARGET)
 
 
+def _bench_mechanisms(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.bench_mechanisms import bench_mechanisms
+
+    return Finished(bench_mechanisms(config, progress))
+
+
 VERBS = {
     verb.name: verb
     for verb in (
@@ -285,6 +291,17 @@ VERBS = {
                 "bench.seeds=3",
             ),
             run=_bench_learning,
+        ),
+        Verb(
+            name="bench mechanisms",
+            summary="LPIPS and the cost of a cached step of every mechanism, under uniform schedules",
+            start="fresh",
+            useful=("bench.mechanisms", "bench.prompts", "model.num_steps", "evaluation.budgets"),
+            examples=(
+                "recache bench mechanisms",
+                "recache bench mechanisms bench.mechanisms=[reuse,fora,delta] bench.prompts=8 evaluation.budgets=4,10",
+            ),
+            run=_bench_mechanisms,
         ),
     )
 }

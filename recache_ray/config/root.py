@@ -48,6 +48,11 @@ def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
     config = from_mapping(Config, values)
     if config.model.kind != "shapes" and not config.model.path:
         raise BadInputError(f"model.path is empty: model.kind = {config.model.kind!r} needs a local folder or hub id")
+    if config.mechanism.cut != "stack" and config.mechanism.kind in ("freqca", "delta", "dcta", "cache_dit"):
+        raise BadInputError(
+            f"mechanism.cut = {config.mechanism.cut!r}: mechanism.kind = {config.mechanism.kind!r} caches a stack of "
+            "blocks; set mechanism.cut=stack"
+        )
     if runs:
         _check_budgets(config)
         _check_files(config)

@@ -38,10 +38,15 @@ class MechanismConfig:
 
     kind: str = knob(
         "taylor",
-        "taylor is TaylorSeer, newton is exact for uneven gaps, hermite is HiCache",
-        choices=("reuse", "taylor", "newton", "hermite"),
+        "taylor: TaylorSeer, newton: exact for uneven gaps, hermite: HiCache, delta: Delta-DiT, dcta: DiCache's",
+        choices=("reuse", "taylor", "newton", "hermite", "foca", "freqca", "delta", "dcta", "cache_dit"),
     )
-    order: int = knob(1, "forecast order; ignored by reuse", ge=0, le=4)
+    order: int = knob(1, "forecast order; ignored by reuse, foca, delta and dcta", ge=0, le=4)
+    cut: str = knob(
+        "stack",
+        "stack predicts the blocks as a whole, modules every attention and MLP output (reuse: FORA)",
+        choices=("stack", "modules"),
+    )
 
 
 @dataclass(frozen=True)
@@ -217,13 +222,15 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Learning and search on exhaustive tables."""
+    """Learning and search on exhaustive tables, and mechanisms side by side."""
 
     tables_dir: str = knob("tables", "folder of the exhaustive tables; kept and used again", required=True)
     num_steps: tuple[int, ...] = knob((12,), "every T of the tables, in place of model.num_steps", ge=3, le=24)
     budgets: str = knob("2..6", "budgets of the tables at every T, every schedule of each is run", required=True)
-    mechanisms: tuple[str, ...] = knob((), "for example taylor1 or newton2; empty means one of every kind")
-    prompts: int = knob(3, "training prompts a table averages over", ge=1, le=64)
+    mechanisms: tuple[str, ...] = knob(
+        (), "for example [foca,fora]; empty means the four that learning has targets for, and all to bench mechanisms"
+    )
+    prompts: int = knob(3, "training prompts a table averages over; test prompts of bench mechanisms", ge=1, le=64)
     prompt_sets: int = knob(1, "tables per mechanism, each on other prompts", ge=1, le=64)
     policies: tuple[str, ...] = knob(
         ("path", "conditional_bernoulli", "plackett_luce"), "kinds of policy to learn with; the targets are for path"

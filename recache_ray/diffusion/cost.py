@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from recache_ray.caching.mechanism import CachingMechanism
+from recache_ray.caching.cache_dit import Executor
 from recache_ray.diffusion.adapter import ModelAdapter
+from recache_ray.diffusion.run_schedules import run_schedules
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
@@ -54,7 +55,7 @@ class StepCost:
 
 
 def measure_step_cost(
-    adapter: ModelAdapter, embeddings: Mapping[str, Tensor], mechanism: CachingMechanism, *, repeats: int = 1
+    adapter: ModelAdapter, embeddings: Mapping[str, Tensor], mechanism: Executor, *, repeats: int = 1
 ) -> StepCost:
     """Run generations with the first half of the steps computed and read the cost of each transformer call.
 
@@ -76,10 +77,10 @@ def measure_step_cost(
     schedule = Schedule(num_steps, tuple(range((num_steps + 1) // 2)))
     counter = FlopCounterMode(display=False)
     with counter, transformer_readings(adapter.transformer, counter.get_total_flops) as flops:
-        adapter.run(embeddings, 0, [schedule], mechanism)
+        run_schedules(adapter, embeddings, 0, [schedule], mechanism)
     with transformer_readings(adapter.transformer, _clock(adapter.spec.device)) as seconds:
         for _ in range(repeats):
-            adapter.run(embeddings, 0, [schedule], mechanism)
+            run_schedules(adapter, embeddings, 0, [schedule], mechanism)
     computed_flops, cached_flops = split_steps(flops, schedule, adapter.spec.forwards_per_step)
     computed_s, cached_s = split_steps(seconds, schedule, adapter.spec.forwards_per_step)
     return StepCost(computed_flops, cached_flops, computed_s, cached_s)

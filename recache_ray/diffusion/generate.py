@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from recache_ray.caching.mechanism import CachingMechanism
-from recache_ray.caching.registry import build_mechanism
+from recache_ray.caching.cache_dit import Executor
+from recache_ray.caching.registry import build_executor
 from recache_ray.diffusion.adapter import Generation, ModelAdapter, NonFiniteGenerationError
+from recache_ray.diffusion.run_schedules import run_schedules
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.types import GenerationRequest, MechanismSpec
@@ -21,7 +22,7 @@ def generate(
     embeddings: Mapping[str, Tensor],
     request: GenerationRequest,
     schedules: Sequence[Schedule],
-    mechanism: MechanismSpec | CachingMechanism | None,
+    mechanism: MechanismSpec | Executor | None,
     max_batch: int = 32,
 ) -> Generation:
     """Generate ``request`` under each schedule; equal schedules run once.
@@ -42,17 +43,19 @@ def generate(
         Images in the order of ``schedules``.
 
     Raises:
-        BadInputError: if there are no schedules, or one does not fit the model.
+        BadInputError: if there are no schedules, or one or the mechanism does not fit the model.
         NonFiniteGenerationError: naming prompt, seed and schedules.
     """
     if not schedules:
         raise BadInputError("generate: no schedules given; pass at least Schedule.full(num_steps)")
     if max_batch < 1:
         raise BadInputError(f"max_batch = {max_batch}: must be at least 1")
-    rule = build_mechanism(mechanism) if isinstance(mechanism, MechanismSpec) else mechanism
+    rule = build_executor(mechanism) if isinstance(mechanism, MechanismSpec) else mechanism
     unique = sorted(set(schedules))
     try:
-        parts = [adapter.run(embeddings, request.noise_seed, batch, rule) for batch in _batches(unique, max_batch)]
+        parts = [
+            run_schedules(adapter, embeddings, request.noise_seed, batch, rule) for batch in _batches(unique, max_batch)
+        ]
     except NonFiniteGenerationError as error:
         raise NonFiniteGenerationError(error.schedules, error.noise_seed, request.prompt.text) from error
     row_of = {schedule: row for row, schedule in enumerate(unique)}

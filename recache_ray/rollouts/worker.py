@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import torch
 
-from recache_ray.caching.registry import build_mechanism
+from recache_ray.caching.registry import build_executor
 from recache_ray.diffusion.adapter import Generation, ModelAdapter, NonFiniteGenerationError
 from recache_ray.diffusion.cost import measure_step_cost
 from recache_ray.diffusion.generate import generate
@@ -130,7 +130,7 @@ class RolloutWorker:
 
     def _probe(self, task: ProbeTask) -> ModelReport:
         embeddings = self._reference(task.request).embeddings
-        cost = measure_step_cost(self._adapter, embeddings, build_mechanism(task.mechanism))
+        cost = measure_step_cost(self._adapter, embeddings, build_executor(task.mechanism))
         return ModelReport(
             task_id=task.task_id,
             model=asdict(self._adapter.spec),

@@ -189,3 +189,29 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(BadInputError, match=message):
         check_evaluation(make_config(tmp_path, baseline, **settings))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "identity"),
+    [({"kind": "taylor", "cut": "modules"}, "taylor1_modules"), ({"kind": "delta"}, "delta")],
+)
+def test_rivals_that_rest_on_the_whole_stack_are_refused_under_another_cut(
+    tmp_path: Path, mechanism: dict[str, str], identity: str
+) -> None:
+    def configured(*baselines: str) -> Config:
+        section = replace(Config().mechanism, **mechanism)
+        return replace(make_config(tmp_path, *baselines), mechanism=section)
+
+    for unfit in ("teacache", "dicache_frozen", "dpcache", "dpcache_exact"):
+        with pytest.raises(BadInputError, match=rf"{unfit} rest on forecasts of the whole .*{identity} does not"):
+            check_evaluation(configured("uniform", unfit))
+    fit = ("uniform", "magcache_frozen", "lemica", "dicache_dcta")
+    assert check_evaluation(configured(*fit)) == fit
+
+
+def test_dpcache_cannot_be_calibrated_where_forecasts_need_a_probe(tmp_path: Path) -> None:
+    section = replace(Config().mechanism, kind="dcta")
+    with pytest.raises(BadInputError, match=r"dpcache rest on forecasts .* mechanism dcta does not make"):
+        check_evaluation(replace(make_config(tmp_path, "dpcache"), mechanism=section))
+    fit = ("teacache", "dicache_frozen", "smoothcache")
+    assert check_evaluation(replace(make_config(tmp_path, *fit), mechanism=section)) == fit

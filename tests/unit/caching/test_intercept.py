@@ -13,6 +13,8 @@ from torch import Tensor
 
 from recache_ray.caching.block_call import BlockCall
 from recache_ray.caching.cut import block_stack
+from recache_ray.caching.foca import FoCa
+from recache_ray.caching.freqca import FreqCa
 from recache_ray.caching.hermite import HiCache
 from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import CachingMechanism
@@ -25,7 +27,7 @@ from recache_ray.schedules import Schedule
 from recache_ray.testing.row_counter import RowCounter
 from recache_ray.testing.tiny_flux import tiny_flux_pipeline
 
-MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2), HiCache(2)]
+MECHANISMS = [Reuse(), TaylorSeer(1), TaylorSeer(2), Newton(2), HiCache(2), FoCa(), FreqCa(2)]
 
 
 def by_id(mechanism: CachingMechanism) -> str:

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from flux_runs import NUM_STEPS, latents
+from flux_runs import NUM_STEPS, latents, schedule
 from torch import Tensor
 
 from recache_ray.caching.adaptive import AdaptiveInterceptor
+from recache_ray.caching.gates.gate import StepSignals
 from recache_ray.caching.gates.registry import build_gate
+from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import FeatureHistory
 from recache_ray.caching.reuse import Reuse
-from recache_ray.caching.two_anchor import TwoAnchor
+from recache_ray.caching.two_anchor import ScheduledTwoAnchor, TwoAnchor
 from recache_ray.testing.row_counter import RowCounter
 from recache_ray.types import GateSpec
 
@@ -70,3 +72,26 @@ def test_it_runs_under_any_gate_and_the_first_block_runs_at_every_step(pipe: Any
     # dicache computes the first step alone before its last, so there is one anchor; easycache computes two
     assert torch.equal(pictures["dicache", "dcta"], pictures["dicache", "reuse"])
     assert not torch.equal(pictures["easycache", "dcta"], pictures["easycache", "reuse"])
+
+
+class Decided:
+    """A gate that has made up its mind."""
+
+    def reset(self) -> None:
+        pass
+
+    def compute(self, step: int, signals: StepSignals) -> bool:
+        return step in PLAN.compute_steps
+
+
+PLAN = schedule(0, 2, 3, 5)
+
+
+def test_under_a_schedule_it_gives_the_bits_that_it_gives_under_a_gate(pipe: Any, embeds: dict[str, Tensor]) -> None:
+    with AdaptiveInterceptor(pipe.transformer, Decided(), TwoAnchor(), NUM_STEPS) as run:
+        adaptive = latents(pipe, embeds)
+    assert run.schedule == PLAN
+    with ScheduleInterceptor(pipe.transformer, [PLAN], ScheduledTwoAnchor()):
+        assert torch.equal(latents(pipe, embeds), adaptive)
+    with ScheduleInterceptor(pipe.transformer, [PLAN], Reuse()):
+        assert not torch.equal(latents(pipe, embeds), adaptive)

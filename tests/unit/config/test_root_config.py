@@ -81,6 +81,11 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
         ({"learning": {"budgets": "0ms"}}, r"learning\.budgets = '0ms': must be above 0"),
         ({"learning": {"budgets": ","}}, r"learning\.budgets = .*: no budget given"),
         ({"model": {"frames": 5}}, r"model\.frames = 5: model\.kind = 'shapes' makes pictures"),
+        (
+            {"mechanism": {"kind": "freqca", "cut": "modules"}},
+            r"mechanism\.cut = 'modules': .* set mechanism\.cut=stack",
+        ),
+        ({"mechanism": {"kind": "delta", "cut": "modules"}}, r"mechanism\.kind = 'delta' caches a stack of blocks"),
         ({"model": {"kind": "flux"}}, r"model\.path is empty"),
         ({"model": {"kind": "flux", "path": "folder"}}, r"prompts\.file is empty"),
         ({"modle": {}}, r"^modle: unknown setting; did you mean model\?"),
