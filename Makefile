@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit lint check smoke clean
+.PHONY: help setup train test unit lint check smoke wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ check: lint test  ## everything CI checks before the smoke run
 
 smoke: $(STAMP)  ## the main job, seconds long
 	rm -rf runs/smoke && $(BIN)/recache train experiment=smoke run.dir=runs/smoke
+
+wheel: $(STAMP)  ## dist/: the package and its pinned dependencies, what a cluster installs
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	cp constraints.txt dist/
 
 clean:  ## remove runs and caches, keep .venv
 	rm -rf runs references .pytest_cache .ruff_cache .mypy_cache build dist

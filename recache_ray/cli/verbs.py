@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from recache_ray.cli.resolve import Start
+from recache_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from recache_ray.cli.progress import ProgressPrinter
@@ -88,6 +89,13 @@ def _bench_learning(config: Config, progress: ProgressPrinter) -> Finished:
 
     text, passed = bench_learning(config, progress)
     return Finished(text, 0 if passed else MISSED_TARGET)
+
+
+def _check_cluster(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.check_cluster import check_cluster
+
+    text, ready = check_cluster(config)
+    return Finished(text, 0 if ready else BadInputError.exit_status)
 
 
 VERBS = {
@@ -174,6 +182,19 @@ VERBS = {
                 "bench.seeds=3",
             ),
             run=_bench_learning,
+        ),
+        Verb(
+            name="check-cluster",
+            summary="check a cluster file before anything is paid for: what would not work, what is left to fill in",
+            start="fresh",
+            useful=("cluster.file",),
+            examples=(
+                "recache check-cluster file=cluster/gpu.yaml",
+                "recache check-cluster file=cluster/kuberay/rayjob.yaml",
+            ),
+            run=_check_cluster,
+            spellings={"file": "cluster.file"},
+            required=("cluster.file",),
         ),
     )
 }

@@ -29,6 +29,7 @@ class Config:
     evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
     generate: s.GenerateConfig = section(s.GenerateConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
+    cluster: s.ClusterConfig = section(s.ClusterConfig)
 
     @property
     def budgets(self) -> tuple[int, ...]:

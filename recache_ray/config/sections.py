@@ -197,3 +197,10 @@ class BenchConfig:
     )
     evaluations: tuple[int, ...] = knob((1000,), "rewards a method may ask for; targets at 1000, 2000 and 4000")
     seeds: int = knob(1, "runs of every method on every table; the targets are for the mean of 3", ge=1, le=100)
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """A cluster that somebody else starts."""
+
+    file: str = knob("", "file for ray up, KubeRay object or runtime environment of a job")
