@@ -11,6 +11,7 @@ import yaml
 
 from recache_ray.cli.main import main
 from recache_ray.cli.resolve import resolve
+from recache_ray.cli.verbs import VERBS
 from recache_ray.distributed.cluster_files.check import check_cluster_file
 from recache_ray.distributed.cluster_files.instances import GPU_MACHINES
 from recache_ray.errors import BadInputError
@@ -211,6 +212,20 @@ def test_the_job_of_kuberay_is_a_command_this_release_understands() -> None:
 def test_both_objects_of_kuberay_describe_the_same_cluster() -> None:
     cluster, job = (yaml.safe_load(filled(f"kuberay/{name}.yaml"))["spec"] for name in ("raycluster", "rayjob"))
     assert job["rayClusterSpec"] == cluster
+
+
+def test_the_readme_names_every_file_and_its_commands_are_understood() -> None:
+    text = (CLUSTER / "README.md").read_text(encoding="utf-8")
+    assert [
+        name for name in (*FILES, "Dockerfile", "grafana-dashboard.json", "prometheus.yml") if name not in text
+    ] == []
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    commands = re.findall(r"recache (train|check-cluster) ([^\n#]*)", blocks)
+    assert {verb for verb, _ in commands} == {"train", "check-cluster"}
+    for verb, rest in commands:
+        config = resolve(rest.split(), VERBS[verb].spellings, "fresh")
+        assert verb != "train" or config.runtime.address == "auto"
+        assert verb != "train" or config.run.dir.startswith("/shared/")
 
 
 def test_images_everywhere_are_those_of_the_pinned_ray() -> None:
