@@ -185,7 +185,7 @@ VERBS = {
         ),
         Verb(
             name="check-cluster",
-            summary="check a cluster file before anything is paid for: what would not work, what is left to fill in",
+            summary="check a cluster file: what would not work, what is left to fill in",
             start="fresh",
             useful=("cluster.file",),
             examples=(
