@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit lint check smoke results clean
+.PHONY: help setup train test unit lint check smoke results wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ NAME ?= main_job
 
 results: $(STAMP)  ## tables and picture of RUNS (comma between) under docs/results/NAME and in the README
 	$(BIN)/recache results "results.runs=[$(RUNS)]" results.name=$(NAME)
+
+wheel: $(STAMP)  ## dist/: the package and its pinned dependencies, what a cluster installs
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	cp constraints.txt dist/
 
 clean:  ## remove runs and caches, keep .venv
 	rm -rf runs references .pytest_cache .ruff_cache .mypy_cache build dist

@@ -19,6 +19,7 @@ from recache_ray.cli.verbs import INTERRUPTED, VERBS, Verb
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RecacheError
+from recache_ray.tracking.names import without_secrets
 
 _DEBUG = "RECACHE_DEBUG"
 _STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -120,11 +121,11 @@ def _signals_interrupt() -> Iterator[None]:
 def _report(error: Exception) -> int:
     """Print ``error`` as one line (and its traceback when debugging) and return its exit status."""
     if os.environ.get(_DEBUG):
-        traceback.print_exception(error)
+        print(without_secrets("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     origin = getattr(error, "cause", None)  # an error that crossed a process carries the original one
     if isinstance(origin, Exception):
         error = origin
-    message = " ".join(str(error).split("\n")[0].split())
+    message = without_secrets(" ".join(str(error).split("\n")[0].split()))
     if isinstance(error, RecacheError):
         print(f"recache: error: {message}", file=sys.stderr)
         return error.exit_status

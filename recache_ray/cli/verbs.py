@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from recache_ray.cli.resolve import Start
+from recache_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from recache_ray.cli.progress import ProgressPrinter
@@ -131,6 +132,13 @@ def _bench_mechanisms(config: Config, progress: ProgressPrinter) -> Finished:
     from recache_ray.build.bench_mechanisms import bench_mechanisms
 
     return Finished(bench_mechanisms(config, progress))
+
+
+def _check_cluster(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.check_cluster import check_cluster
+
+    text, ready = check_cluster(config)
+    return Finished(text, 0 if ready else BadInputError.exit_status)
 
 
 VERBS = {
@@ -302,6 +310,19 @@ VERBS = {
                 "recache bench mechanisms bench.mechanisms=[reuse,fora,delta] bench.prompts=8 evaluation.budgets=4,10",
             ),
             run=_bench_mechanisms,
+        ),
+        Verb(
+            name="check-cluster",
+            summary="check a cluster file: what would not work, what is left to fill in",
+            start="fresh",
+            useful=("cluster.file",),
+            examples=(
+                "recache check-cluster file=cluster/gpu.yaml",
+                "recache check-cluster file=cluster/kuberay/rayjob.yaml",
+            ),
+            run=_check_cluster,
+            spellings={"file": "cluster.file"},
+            required=("cluster.file",),
         ),
     )
 }

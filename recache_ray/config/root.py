@@ -33,6 +33,7 @@ class Config:
     bench: s.BenchConfig = section(s.BenchConfig)
     results: s.ResultsConfig = section(s.ResultsConfig)
     plan: s.PlanConfig = section(s.PlanConfig)
+    cluster: s.ClusterConfig = section(s.ClusterConfig)
 
 
 def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:

@@ -264,3 +264,10 @@ class PlanConfig:
         0.8, "forwards executed of those requested; assumed, 0.80 was measured on shapes (docs/pipeline.md)", gt=0, le=1
     )
     extra_s: float = knob(0.3, "seconds of a generation outside the transformer: decoding, reward; assumed", ge=0)
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """A cluster that somebody else starts."""
+
+    file: str = knob("", "file for ray up, KubeRay object or runtime environment of a job")

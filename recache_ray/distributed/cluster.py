@@ -24,6 +24,7 @@ from ray._private.utils import get_num_cpus
 from ray._raylet import Config  # type: ignore[attr-defined]
 
 from recache_ray.config.sections import RuntimeConfig
+from recache_ray.distributed.join_errors import why_not_joined
 from recache_ray.distributed.session_folder import session_folder
 from recache_ray.errors import BadInputError, RunFailedError
 
@@ -138,7 +139,4 @@ def _join(address: str) -> None:
             socket.create_connection((place[1], int(place[2])), timeout=_ANSWER_S).close()  # Ray would try for minutes
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
-        raise BadInputError(
-            f"runtime.address = {address!r}: no Ray cluster can be joined there "
-            f"({' '.join(str(error).split())[:200]}); start one with ray start --head, or leave it empty"
-        ) from error
+        raise BadInputError(f"runtime.address = {address!r}: {why_not_joined(error)}") from error

@@ -17,7 +17,9 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from recache_ray.config.sections import RuntimeConfig
+from recache_ray.distributed.autoscaler_status import launches
 from recache_ray.distributed.cluster import workers_that_fit
+from recache_ray.distributed.fleet_status import FleetStatus
 from recache_ray.distributed.ledger import WorkItem
 from recache_ray.distributed.outcome import Outcome, RemoteError
 from recache_ray.distributed.ray_errors import cause
@@ -27,6 +29,7 @@ from recache_ray.errors import RunFailedError
 _LOSSES_UNTIL_HOPELESS = 3
 _LONGEST_PAUSE_S = 30.0
 _STATUS_EVERY_S = 10.0
+_REMINDER_EVERY_S = 60.0
 
 
 class Phase(Enum):
@@ -49,6 +52,7 @@ class Slot:
         deadline: monotonic time at which the call counts as hung.
         losses: actors lost here since the last result.
         retry_at: monotonic time from which a lost actor may be replaced.
+        asked_at: monotonic time at which the actor was asked for.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Slot:
     deadline: float = float("inf")
     losses: int = 0
     retry_at: float = 0.0
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Fleet:
                     )
                     .remote(factory, slot.name, hide_gpus, folder)
                 )
-                slot.phase, slot.call = Phase.WAITING, slot.actor.ping.remote()
+                slot.phase, slot.call, slot.asked_at = Phase.WAITING, slot.actor.ping.remote(), now
 
     def wait(self, timeout_s: float) -> list[Answered | Lost]:
         """What happened within ``timeout_s``, returning as soon as something did.
@@ -161,6 +166,8 @@ class Fleet:
     def check_startup(self) -> None:
         """Say every 10 s how far the start is, and give up after ``runtime.startup_timeout_s``.
 
+        Once there are enough actors, work goes on and those still without a place are recalled every minute.
+
         Raises:
             RunFailedError: if too few actors were ready for that long.
         """
@@ -168,15 +175,21 @@ class Fleet:
         if self.open:
             self._required = 1
             self._short_since = now
+            if self.count(Phase.WAITING) and now - self._told_at >= _REMINDER_EVERY_S:
+                self._tell(now)
             return
         if now - self._short_since >= self._section.startup_timeout_s:
+            status = self._status()
             raise RunFailedError(
-                f"{self._progress()} after runtime.startup_timeout_s = {self._section.startup_timeout_s:g} s; "
-                f"{self._remedy()}"
+                f"{status.line()} after runtime.startup_timeout_s = {self._section.startup_timeout_s:g} s; "
+                f"{status.remedy()}"
             )
         if now - self._told_at >= _STATUS_EVERY_S:
-            self._told_at = now
-            self._on_status(self._progress())
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        self._told_at = now
+        self._on_status(self._status().line())
 
     def end(self) -> None:
         """Kill every actor."""
@@ -242,24 +255,17 @@ class Fleet:
         for line in outcome.warnings:
             self._on_status(f"{slot.name}: {line}")
 
-    def _progress(self) -> str:
-        parts = [f"rollouts {self.count(Phase.READY, Phase.BUSY)}/{len(self.slots)} ready"]
-        if loading := self.count(Phase.LOADING):
-            parts.append(f"{loading} load the model")
-        if waiting := self.count(Phase.WAITING):
-            wants = " ".join(f"{name}:{each:g}" for name, each in self._reservation().items() if each) or "a process"
-            parts.append(f"{waiting} wait for {wants}")
-        if lost := self.count(Phase.LOST):
-            parts.append(f"{lost} were lost")
-        resources = ray.cluster_resources()
-        held = " ".join(f"{resources.get(name, 0.0):g} {name}s" for name, each in self._reservation().items() if each)
-        return ", ".join(parts) + (f"; cluster has {held}" if held else "")
-
-    def _reservation(self) -> dict[str, float]:
-        return {"GPU": self._section.gpus_per_worker, "CPU": self._section.cpus_per_worker}
-
-    def _remedy(self) -> str:
-        if not self.count(Phase.WAITING) or not any(self._reservation().values()):
-            return "raise runtime.startup_timeout_s if starting takes longer here"
-        name = "gpus_per_worker" if self._section.gpus_per_worker else "cpus_per_worker"
-        return f"start nodes that have them, or lower runtime.{name} or runtime.min_workers"
+    def _status(self) -> FleetStatus:
+        waiting = [slot for slot in self.slots if slot.phase is Phase.WAITING]
+        now = time.monotonic()
+        return FleetStatus(
+            slots=len(self.slots),
+            ready=self.count(Phase.READY, Phase.BUSY),
+            loading=self.count(Phase.LOADING),
+            waiting=len(waiting),
+            lost=self.count(Phase.LOST),
+            waited_s=max((now - slot.asked_at for slot in waiting), default=0.0),
+            reservation={"GPU": self._section.gpus_per_worker, "CPU": self._section.cpus_per_worker},
+            cluster=ray.cluster_resources(),
+            launches=launches() if waiting else "",
+        )

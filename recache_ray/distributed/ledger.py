@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recache_ray.types import PolicySnapshot, RolloutFailure, Task
 
 
 @dataclass(slots=True, eq=False)
 class WorkItem:
-    """A task with what travels with it, and how many times it was handed to a worker."""
+    """A task with what travels with it, how many times it was handed to a worker, since when it waits (monotonic)."""
 
     task: Task
     snapshot: PolicySnapshot | None
     attempts: int = 0
+    since: float = field(default_factory=time.monotonic)
 
 
 class Ledger:
@@ -37,6 +39,12 @@ class Ledger:
     def waiting(self) -> int:
         """Tasks no worker has."""
         return len(self._waiting)
+
+    @property
+    def oldest_wait_s(self) -> float:
+        """How long the longest waiting task has waited; 0 where none does."""
+        now = time.monotonic()
+        return max((now - item.since for item in self._waiting), default=0.0)
 
     def add(self, task: Task, snapshot: PolicySnapshot | None) -> None:
         """Queue a task at the end.
@@ -64,6 +72,7 @@ class Ledger:
     def give_back(self, item: WorkItem, reason: str, worker: str) -> RolloutFailure | None:
         """The worker was lost: queue the task at the front, or give up on it after the last attempt."""
         if item.attempts < self._max_attempts:
+            item.since = time.monotonic()
             self._waiting.appendleft(item)
             return None
         self.finish(item)

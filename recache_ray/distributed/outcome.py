@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recache_ray.errors import RecacheError
+from recache_ray.tracking.names import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class RemoteError:
     @classmethod
     def of(cls, error: Exception) -> RemoteError:
         if isinstance(error, RecacheError):
-            return cls(type(error), str(error))
-        return cls(None, one_line(error), "".join(traceback.format_exception(error)))
+            return cls(type(error), without_secrets(str(error)))
+        return cls(None, one_line(error), without_secrets("".join(traceback.format_exception(error))))
 
     def exception(self) -> RecacheError | None:
         """The same class with the same message; None for a defect."""
@@ -66,8 +67,8 @@ def capture(call: Callable[[], Any]) -> Outcome:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Class and message of an exception in at most ``limit`` characters without line breaks."""
-    text = " ".join(str(error).split())
+    """Class and message of an exception in at most ``limit`` characters, without line breaks and secrets."""
+    text = without_secrets(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}"[:limit] if text else type(error).__name__
 
 
@@ -79,4 +80,4 @@ class _Collector(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        self.lines.append(without_secrets(record.getMessage()))

@@ -9,6 +9,7 @@ from recache_ray.config.sections import RuntimeConfig
 from recache_ray.distributed.fleet import Answered, Fleet, Phase
 from recache_ray.distributed.ledger import Ledger, WorkItem
 from recache_ray.distributed.outcome import Outcome
+from recache_ray.distributed.pool_metrics import PoolMetrics
 from recache_ray.distributed.rollout_host import WorkerFactory
 from recache_ray.types import PolicySnapshot, RolloutFailure, Task, TaskResult
 
@@ -45,6 +46,7 @@ class RayPool:
     ) -> None:
         self._ledger = Ledger(section.max_attempts)
         self._fleet = Fleet(worker_factory, section, on_status or (lambda line: None))
+        self._metrics = PoolMetrics(section.gpus_per_worker)
         self._finished: list[TaskResult] = []
         self._opened = False
 
@@ -69,6 +71,7 @@ class RayPool:
         if any(result.task_id == task.task_id for result in self._finished):
             raise ValueError(f"task {task.task_id} is in flight already")
         self._ledger.add(task, snapshot)
+        self._metrics.submitted(snapshot)
         self._dispatch()
 
     def collect(self, timeout_s: float | None = None) -> Sequence[TaskResult]:
@@ -101,12 +104,20 @@ class RayPool:
         for event in self._fleet.wait(timeout_s):
             if isinstance(event, Answered):
                 self._settle(event.item, event.outcome)
-            elif event.item is not None:
+                continue
+            self._metrics.lost()
+            if event.item is not None:
                 failure = self._ledger.give_back(event.item, event.reason, worker=event.worker)
                 if failure is not None:
-                    self._finished.append(failure)
+                    self._finish(failure)
         self._fleet.check_startup()
         self._dispatch()
+        phases = {phase.name.lower(): self._fleet.count(phase) for phase in Phase}
+        self._metrics.state(self._ledger.waiting, self._ledger.oldest_wait_s, phases)
+
+    def _finish(self, result: TaskResult) -> None:
+        self._finished.append(result)
+        self._metrics.finished(result)
 
     def _dispatch(self) -> None:
         if not self._fleet.open:
@@ -121,9 +132,9 @@ class RayPool:
     def _settle(self, item: WorkItem, outcome: Outcome) -> None:
         self._ledger.finish(item)
         if outcome.error is None:
-            self._finished.append(outcome.value)
+            self._finish(outcome.value)
             return
         error = outcome.error.exception()
         if error is not None:
             raise error
-        self._finished.append(RolloutFailure(item.task.task_id, reason=outcome.error.message))
+        self._finish(RolloutFailure(item.task.task_id, reason=outcome.error.message))

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 
 MAX_NAME_LENGTH = 250
+_SHORTEST_SECRET = 8
+_SECRET_VARIABLES = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "RAY_AUTH_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+)
 
 
 def safe_name(name: str) -> str:
@@ -25,9 +34,14 @@ def safe_name(name: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """``text`` with the user and password of every URI in it replaced by ``***``.
+    """``text`` without passwords and tokens: those of URIs, hub tokens, and what this process has in its environment.
 
-    >>> without_secrets("cannot reach https://ann:secret@tracking.example:5000/x")
-    'cannot reach https://***@tracking.example:5000/x'
+    >>> without_secrets("cannot reach https://ann:secret@tracking.example:5000/x with hf_abcdefghijklmnopqrst")
+    'cannot reach https://***@tracking.example:5000/x with hf_***'
     """
+    for name in _SECRET_VARIABLES:
+        value = os.environ.get(name, "")
+        if len(value) >= _SHORTEST_SECRET:  # shorter ones are words that texts are full of
+            text = text.replace(value, "***")
+    text = re.sub(r"\bhf_[A-Za-z0-9]{16,}", "hf_***", text)
     return re.sub(r"(?<=://)[^/\s'\"]*@", "***@", text)

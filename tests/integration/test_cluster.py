@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
+import urllib.request
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import psutil
 import pytest
 import ray
 
 from recache_ray.config.sections import RuntimeConfig
 from recache_ray.distributed.cluster import connect, workers_that_fit
+from recache_ray.distributed.pool_metrics import COUNTERS, GAUGES
+from recache_ray.distributed.ray_pool import RayPool
 from recache_ray.errors import BadInputError
+from recache_ray.testing.fake_worker import build_fake_worker, fake_task
 
 pytestmark = pytest.mark.integration
 
 SECTION = RuntimeConfig(cpus_per_worker=0.0)
+CLIENT = """
+import sys
+from recache_ray.config.sections import RuntimeConfig
+from recache_ray.distributed.cluster import connect
+from recache_ray.errors import BadInputError
+try:
+    with connect(RuntimeConfig(address=sys.argv[1])):
+        print("joined")
+except BadInputError as error:
+    print(error)
+"""
 
 
 def outward_address() -> str:
@@ -43,9 +63,69 @@ def test_servers_answer_on_the_loopback_address_only() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_strangers_need_a_token() -> None:
+def test_no_process_of_the_cluster_listens_beyond_the_loopback_address() -> None:
+    listening = {
+        (process.name(), place.laddr.ip)
+        for process in psutil.Process().children(recursive=True)
+        for place in process.net_connections("tcp")
+        if place.status == psutil.CONN_LISTEN
+    }
+    assert {"gcs_server", "raylet"} <= {name for name, _ in listening}
+    assert {address for _, address in listening} <= {"127.0.0.1", "::1"}, listening
+
+
+@pytest.mark.usefixtures("cluster")
+def test_only_clients_with_the_token_of_the_cluster_join_it(tmp_path: Path) -> None:
     assert os.environ["RAY_AUTH_MODE"] == "token"
-    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    right = os.environ["RAY_AUTH_TOKEN"]
+    assert len(right) == 64
+    wrong = "0" * 64
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"HOME": str(tmp_path)}
+    clients = {
+        "the cluster asks for a token": {},
+        "there is no token here": {"RAY_AUTH_MODE": "token"},
+        "the cluster refuses the token from here": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": wrong},
+        "joined": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": right},
+    }
+    address = ray.get_runtime_context().gcs_address
+    running = {
+        says: subprocess.Popen(
+            [sys.executable, "-c", CLIENT, address], env=bare | chosen, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for says, chosen in clients.items()
+    }
+    for says, client in running.items():
+        said = client.communicate(timeout=250)[0].decode()
+        assert says in said, said
+        assert right not in said and wrong not in said
+        assert says == "joined" or "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH" in said
+
+
+@pytest.mark.usefixtures("cluster")
+def test_prometheus_can_read_what_the_pool_counts(tmp_path: Path) -> None:
+    pool = RayPool(partial(build_fake_worker, str(tmp_path)), replace(SECTION, num_workers=1, startup_timeout_s=240))
+    try:
+        for task_id in range(3):
+            pool.submit(fake_task(task_id, "die once" if task_id == 1 else ""))
+        while pool.in_flight:
+            pool.collect()
+        (node,) = ray.nodes()
+        page = f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
+        wanted = {"ray_recache_rollouts_total", "ray_recache_restarts_total", "ray_recache_reward_mean"}
+        found: set[str] = set()
+        deadline = time.monotonic() + 120
+        while not wanted <= found and time.monotonic() < deadline:
+            time.sleep(1.0)  # Ray exports every ten seconds
+            with urllib.request.urlopen(page, timeout=30) as answer:
+                lines = answer.read().decode().splitlines()
+            found = {line.split("{")[0] for line in lines if line.startswith("ray_recache_")}
+    finally:
+        pool.close()
+    assert wanted <= found
+    assert {name.removeprefix("ray_").removesuffix("_total") for name in found} <= {*COUNTERS, *GAUGES}
+    values = {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("ray_recache_")}
+    assert values["ray_recache_rollouts_total"] == 6
+    assert values["ray_recache_restarts_total"] == 1
 
 
 @pytest.mark.usefixtures("cluster")

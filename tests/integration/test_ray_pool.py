@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import ray
 
 from recache_ray.config.sections import RuntimeConfig
 from recache_ray.distributed.ray_pool import RayPool
@@ -191,10 +192,26 @@ def test_on_a_joined_cluster_missing_gpus_give_progress_then_an_error(
     pool = make_pool(address="10.0.0.1:6379", gpus_per_worker=1.0, startup_timeout_s=2.0)
     pool.submit(fake_task(0))
     started = time.monotonic()
-    with pytest.raises(RunFailedError, match=r"0/2 ready, 2 wait for GPU:1; cluster has 0 GPUs after runtime\.startup"):
+    with pytest.raises(
+        RunFailedError, match=r"0/2 ready, 2 wait for GPU:1; cluster has 0 GPUs.* after runtime\.startup"
+    ):
         pool.collect()
     assert time.monotonic() - started < 10
-    assert "rollouts 0/2 ready, 2 wait for GPU:1; cluster has 0 GPUs" in lines
+    said = "asked 2 GPUs, 0 joined, 2 pending for 0 s: rollouts 0/2 ready, 2 wait for GPU:1; cluster has 0 GPUs"
+    assert [line for line in lines if line.startswith(said)]
+
+
+def test_actors_without_a_place_are_recalled_while_the_others_work(
+    make_pool: MakePool, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recache_ray.distributed.fleet._REMINDER_EVERY_S", 0.2)
+    cores = int(ray.cluster_resources()["CPU"])
+    pool = make_pool(address="10.0.0.1:6379", cpus_per_worker=1.0, num_workers=cores + 1)
+    for task_id in range(4):
+        pool.submit(fake_task(task_id, "sleep 0.5"))
+    assert all(isinstance(result, RolloutGroup) for result in drain(pool))
+    said = f"asked {cores + 1} CPUs, {cores} joined, 1 pending for "
+    assert [line for line in lines if line.startswith(said)], lines
 
 
 def test_reference_tasks_statuses_and_timeouts(make_pool: MakePool, lines: list[str]) -> None:
