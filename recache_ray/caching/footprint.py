@@ -25,7 +25,7 @@ class Footprint:
 
     Attributes:
         held: kept between steps.
-        peak: kept while a step is computed: the history it grows from is let go only at the next step.
+        peak: most while a history grows: the one it grows from lives until the new one is there.
         probes: whether the first block runs at a cached step too.
     """
 

@@ -45,11 +45,12 @@ def test_the_defaults_are_valid_and_round_trip_through_json() -> None:
 @pytest.mark.parametrize(("group", "name", "bound", "limit", "kind"), NUMERIC)
 def test_every_bound_holds_just_beyond_its_edge(group: str, name: str, bound: str, limit: float, kind: type) -> None:
     """``gt`` refuses the limit itself, ``ge`` and ``le`` the next number beyond it."""
-    down = limit - 1 if kind is int else math.nextafter(limit, -math.inf)
-    up = limit + 1 if kind is int else math.nextafter(limit, math.inf)
+    whole = kind in (int, tuple)  # of a list every element is bounded
+    down = limit - 1 if whole else math.nextafter(limit, -math.inf)
+    up = limit + 1 if whole else math.nextafter(limit, math.inf)
     outside = {"ge": down, "gt": limit, "le": up}[bound]
-    with pytest.raises(BadInputError, match=rf"^{group}\.{name} = .*: must be (at least|above|at most) "):
-        load_config({group: {name: outside}})
+    with pytest.raises(BadInputError, match=rf"^{group}\.{name}.* = .*: must be (at least|above|at most) "):
+        load_config({group: {name: [int(outside)] if kind is tuple else outside}})
 
 
 @pytest.mark.parametrize(("group", "name", "choices"), CHOICES)
