@@ -66,4 +66,19 @@ def load_config(values: Mapping[str, Any]) -> Config:
         raise BadInputError(
             f"prompts.file is empty: model.kind = {config.model.kind!r} needs a file, one prompt a line"
         )
+    _check_reward(config.reward)
     return config
+
+
+def _check_reward(section: s.RewardConfig) -> None:
+    if section.fidelity == "none" and section.alpha == 0:
+        raise BadInputError(
+            "reward.fidelity = none with reward.alpha = 0: nothing is rewarded; raise reward.alpha or keep fidelity"
+        )
+    if section.quality == "imagereward" and not section.quality_env:
+        raise BadInputError(
+            "reward.quality_env is empty: reward.quality = imagereward needs an environment of its own; make it with: "
+            "python -m recache_ray.metrics.quality.environments imagereward envs/imagereward"
+        )
+    if section.quality == "open_clip" and not section.quality_path:
+        raise BadInputError("reward.quality_path is empty: reward.quality = open_clip needs a folder in its layout")

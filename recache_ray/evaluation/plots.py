@@ -24,7 +24,7 @@ from recache_ray.schedules import ScheduleTable
 from recache_ray.tracking.jsonl import MetricsLine
 
 _INK, _GRID, _POLICY = "#22303c", "#e3e7eb", "#c8321f"
-_OTHERS = ("#2a78b5", "#2f9e6e", "#8a5fb0", "#b07c1e", "#4d5a66", "#bf5b92")
+LINE_COLOURS = ("#2a78b5", "#2f9e6e", "#8a5fb0", "#b07c1e", "#4d5a66", "#bf5b92")
 _BLUES = LinearSegmentedColormap.from_list("steps", ("#f4f7fa", "#9cc3e0", "#2a78b5", "#123a5c"))
 _LEARNING_PANELS = {
     "Reward (higher is better)": "reward/mean",
@@ -62,7 +62,9 @@ def plot_frontier(rows: Iterable[FrontierRow], path: Path) -> Path:
     for row in listed:
         lines.setdefault((row.schedule, row.mechanism), []).append(row)
     several = len({row.mechanism for row in listed}) > 1
-    colours = dict(zip(sorted({name for name, _ in lines} - {POLICY}), _OTHERS * 9, strict=False)) | {POLICY: _POLICY}
+    colours = dict(zip(sorted({name for name, _ in lines} - {POLICY}), LINE_COLOURS * 9, strict=False)) | {
+        POLICY: _POLICY
+    }
 
     def draw(figure: Figure) -> None:
         with_psnr = any(row.psnr is not None for row in listed)
@@ -106,7 +108,7 @@ def plot_frontier(rows: Iterable[FrontierRow], path: Path) -> Path:
             ncols=min(5, len(order)),
         )
 
-    return _save(path, (10.5, 4.6), draw)
+    return save_figure(path, (10.5, 4.6), draw)
 
 
 def plot_step_frequency(
@@ -141,7 +143,7 @@ def plot_step_frequency(
             figure.colorbar(mesh, ax=axes[-1], fraction=0.04, pad=0.02).outline.set_visible(False)
 
     height = 1.6 + 0.27 * min(len(budgets), 26)
-    return _save(path, (5.4 * len(panels), max(2.6, height)), draw)
+    return save_figure(path, (5.4 * len(panels), max(2.6, height)), draw)
 
 
 def plot_learning_curve(lines: Iterable[MetricsLine], path: Path) -> Path:
@@ -168,12 +170,12 @@ def plot_learning_curve(lines: Iterable[MetricsLine], path: Path) -> Path:
             figure.subplots(1, len(series), squeeze=False)[0], series.items(), strict=True
         ):
             steps, values = np.array([p[0] for p in points]), np.array([p[1] for p in points], dtype=np.float64)
-            axis.plot(steps, values, color=_OTHERS[0], linewidth=1, alpha=0.45)
+            axis.plot(steps, values, color=LINE_COLOURS[0], linewidth=1, alpha=0.45)
             axis.plot(steps, _running_mean(values), color=_POLICY, linewidth=2.2)
             axis.set(title=title, xlabel="policy update")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    return _save(path, (4.4 * len(series), 3.4), draw)
+    return save_figure(path, (4.4 * len(series), 3.4), draw)
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
@@ -204,7 +206,8 @@ def _label_budgets(axis: Axes, rows: Sequence[FrontierRow]) -> None:
     top.spines["top"].set_visible(False)
 
 
-def _save(path: Path, size_inches: tuple[float, float], draw: Callable[[Figure], None]) -> Path:
+def save_figure(path: Path, size_inches: tuple[float, float], draw: Callable[[Figure], None]) -> Path:
+    """Draw in this project's style and write the PNG atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size_inches, layout="constrained")
