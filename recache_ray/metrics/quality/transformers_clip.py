@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
@@ -41,7 +42,7 @@ class TransformersClipScorer:
             model, report = CLIPModel.from_pretrained(source, revision=revision or "main", output_loading_info=True)
             self._tokenizer = AutoTokenizer.from_pretrained(source, revision=revision or "main")
             self._prepare = AutoImageProcessor.from_pretrained(source, revision=revision or "main")
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:120]
             raise BadInputError(
                 f"{SETTING} = {source!r}: no CLIP model of {kind} could be loaded from it ({reason}); download it "

@@ -1,4 +1,4 @@
-"""The quality model of shapes: its training code on a few steps."""
+"""The quality model of shapes: its training code on a few steps, and what the one that ships can tell apart."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ import torch
 from diffusers import AutoencoderKL
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 
 from recache_ray.diffusion.shapes import model_path
 from recache_ray.diffusion.shapes.journal import Journal
-from recache_ray.diffusion.shapes.quality import build_quality_model, save_quality_model
+from recache_ray.diffusion.shapes.quality import build_quality_model, quality_path, save_quality_model
 from recache_ray.diffusion.shapes.scene import sample_scene
 from recache_ray.diffusion.shapes.spoil import near_miss, spoil
 from recache_ray.diffusion.shapes.train_quality import (
     Pictures,
     embed_images,
     make_pictures,
+    measure_quality,
     train_quality,
 )
+from recache_ray.metrics.quality.open_clip_scorer import OpenClipScorer
+
+BARS = {"near_miss": 0.6, "of_64": 0.1, "unspoilt": 0.7}
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,27 @@ def test_fresh_weights_depend_on_the_seed_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_the_shipped_model_tells_right_captions_from_wrong_ones_on_held_out_renders(held_out: Pictures) -> None:
+    """Chance is 0.5, 1 / 64 and 0.5; the figures of 256 other held-out pictures are stored with the weights."""
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{quality_path()}")
+    measured = measure_quality(model.eval(), held_out, seed=78)
+    with safe_open(quality_path() / "open_clip_model.safetensors", "pt") as file:
+        stated = json.loads(file.metadata()["held_out"])
+    for name, bar in BARS.items():
+        assert measured[name] > bar, measured
+        assert abs(measured[name] - stated[name]) < 0.12, (name, measured, stated)
+
+
+def test_the_shipped_weights_are_small_and_score_through_the_class_of_hpsv2(held_out: Pictures) -> None:
+    assert (quality_path() / "open_clip_model.safetensors").stat().st_size < 3e6
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{quality_path()}")
+    frames = held_out.pixels[:4].permute(0, 2, 3, 1).numpy()
+    text = "a large red circle on the left of a striped blue background"
+    with torch.no_grad():
+        image = embed_images(model.eval(), held_out.pixels[:4].float() / 255)
+        words = model.encode_text(open_clip.get_tokenizer(f"local-dir:{quality_path()}")([text]), normalize=True)
+    assert OpenClipScorer.from_folder(str(quality_path()))(frames, text) == pytest.approx(
+        (image @ words.T).flatten().tolist(), abs=1e-5
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from recache_ray.config.root import load_config
@@ -16,6 +17,14 @@ def test_auto_needs_alpha_and_follows_the_model() -> None:
     assert quality_kind(RewardConfig(alpha=7.0), "flux") == "hpsv2.1"
     assert quality_kind(RewardConfig(quality="pickscore"), "shapes") == "pickscore"  # measured though it weighs nothing
     assert build_quality(RewardConfig(), "shapes") is None
+
+
+def test_the_embedded_model_is_built_and_scores() -> None:
+    quality = build_quality(RewardConfig(alpha=7.0), "shapes")
+    assert quality is not None
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    scores = quality(frames, "a small red star in the centre of a blue background")
+    assert len(scores) == 2 and all(-1 <= score <= 1 for score in scores)
 
 
 @pytest.mark.parametrize(

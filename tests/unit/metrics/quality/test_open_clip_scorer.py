@@ -9,8 +9,10 @@ import open_clip
 import pytest
 import tiny_clip
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
+from recache_ray.diffusion.shapes import quality_path
 from recache_ray.errors import BadInputError
 from recache_ray.metrics.quality import weights
 from recache_ray.metrics.quality.fit import fit_longest_side
@@ -74,6 +76,20 @@ def test_the_longer_side_fits_and_black_fills_the_rest() -> None:
     assert fitted[..., :14, :].abs().max() == fitted[..., 42:, :].abs().max() == 0
     square = tiny_clip.frames(1, 50, 50)
     assert torch.equal(fit_longest_side(square, 50), torch.from_numpy(square).permute(0, 3, 1, 2) / 255)
+
+
+def test_the_embedded_model_is_what_plain_open_clip_loads() -> None:
+    ours = OpenClipScorer.from_folder(str(quality_path()))
+    theirs, _, prepare = open_clip.create_model_and_transforms(f"local-dir:{quality_path()}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{quality_path()}")
+    frames = tiny_clip.frames(2, 60, 60, seed=3).repeat(2, axis=1)[:, :64, :60]
+    square = np.zeros((2, 64, 64, 3), dtype=np.uint8)
+    square[:, :, :60] = frames
+    with torch.no_grad():
+        images = theirs.eval().encode_image(torch.stack([prepare(Image.fromarray(f)) for f in square]), normalize=True)
+        text = theirs.encode_text(tokenizer(["a small red star in the centre of a blue background"]), normalize=True)
+    expected = (images @ text.T).flatten().tolist()
+    assert ours(square, "a small red star in the centre of a blue background") == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_missing_checkpoint_and_an_unreachable_hub_say_what_to_do(

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 import tiny_clip
 import torch
-from torchmetrics.functional.multimodal import clip_score
 from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
     CLIPModel,
-    CLIPProcessor,
     CLIPTextConfig,
     CLIPTokenizer,
     CLIPVisionConfig,
@@ -49,7 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "patch_size": 8,
     }
     torch.manual_seed(0)
-    config = CLIPConfig(CLIPTextConfig(**text), CLIPVisionConfig(**vision), projection_dim=16)
+    parts = {"text_config": CLIPTextConfig(**text).to_dict(), "vision_config": CLIPVisionConfig(**vision).to_dict()}
+    config = CLIPConfig(**parts, projection_dim=16)
     model = CLIPModel(config)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -72,15 +71,6 @@ def test_the_score_is_the_models_own_cosine(folder: Path) -> None:
     for kind in ("clipscore", "pickscore"):
         assert TransformersClipScorer(kind, str(folder))(frames, PROMPT) == pytest.approx(expected, abs=1e-5)
     assert len({round(score, 4) for score in expected}) == 3
-
-
-def test_a_hundred_times_the_score_is_torchmetrics_clip_score(folder: Path) -> None:
-    frames = tiny_clip.frames(1, 32, 32)
-    score = TransformersClipScorer("clipscore", str(folder))(frames, PROMPT)[0]
-    picture = torch.from_numpy(frames[0]).permute(2, 0, 1)
-    parts = (CLIPImageProcessor.from_pretrained(folder), CLIPTokenizer.from_pretrained(folder))
-    theirs = clip_score(picture, PROMPT, lambda: (CLIPModel.from_pretrained(folder), CLIPProcessor(*parts)))
-    assert max(100 * score, 0.0) == pytest.approx(float(theirs), abs=1e-2)
 
 
 def test_a_missing_model_says_what_to_do(tmp_path: Path) -> None:
