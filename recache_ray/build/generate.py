@@ -48,9 +48,8 @@ def generate(config: Config) -> str:
     ]
     if section.compare:
         full = run_generation(adapter, embeddings, request, [Schedule.full(table.num_steps)], None)
-        metrics = (
-            make_scorer(config, adapter.spec.device).score(made.images, full.images[0], all_metrics=True)[0].metrics
-        )
+        scorer = make_scorer(config, adapter.spec.device)
+        metrics = scorer.score(made.images, full.images[0], section.prompt, all_metrics=True)[0].metrics
         lines.append(
             f"uncached {full.seconds:.2f} s; to it: LPIPS {metrics['lpips']:.4f}, "
             f"PSNR {metrics['psnr']:.1f} dB, SSIM {metrics['ssim']:.4f}"

@@ -84,7 +84,7 @@ class TrainingJob:
     def _run(self, folder: Path, report: OnProgress, stop: Event) -> TrainOutcome:
         started_s = time.monotonic()
         config = self.config
-        learner = Learner(make_policy(config), config.learning)
+        learner = Learner(make_policy(config), config.learning, log_costs=config.reward.alpha == 0)
         checkpoints = CheckpointStore(folder / "checkpoints", config.learning.keep_checkpoints)
         checkpoint = checkpoints.load_newest(report)
         prompts = prompt_set(config)

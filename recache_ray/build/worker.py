@@ -7,6 +7,7 @@ from recache_ray.config.root import Config
 from recache_ray.diffusion.flux import FluxAdapter, load_flux
 from recache_ray.diffusion.shapes import model_path
 from recache_ray.references.store import ReferenceStore
+from recache_ray.rewards.quality import build_quality
 from recache_ray.rewards.scorer import Scorer
 from recache_ray.rollouts.worker import RolloutWorker
 
@@ -17,15 +18,19 @@ def make_adapter(config: Config) -> FluxAdapter:
 
 
 def make_scorer(config: Config, device: str) -> Scorer:
-    """The reward."""
-    return Scorer(config.reward, device=device)
+    """The reward, with its quality model where it uses one.
+
+    Raises:
+        BadInputError: if the weights of LPIPS or of the quality model cannot be had.
+    """
+    return Scorer(config.reward, device, build_quality(config.reward, config.model.kind, device))
 
 
 def make_worker(config: Config, name: str) -> RolloutWorker:
     """Everything one rollout actor holds: model, reference store and reward.
 
     Raises:
-        BadInputError: if the model or the reference store cannot be used, or memory cannot suffice.
+        BadInputError: if the model, the reference store or the reward cannot be used, or memory cannot suffice.
     """
     check_memory(config)
     adapter = make_adapter(config)

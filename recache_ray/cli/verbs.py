@@ -141,6 +141,13 @@ def _check_cluster(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(text, 0 if ready else BadInputError.exit_status)
 
 
+def _bench_alpha(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.bench_alpha import bench_alpha
+
+    text, finished = bench_alpha(config, progress)
+    return Finished(text, 0 if finished else INTERRUPTED)
+
+
 VERBS = {
     verb.name: verb
     for verb in (
@@ -323,6 +330,17 @@ VERBS = {
             run=_check_cluster,
             spellings={"file": "cluster.file"},
             required=("cluster.file",),
+        ),
+        Verb(
+            name="bench alpha",
+            summary="a policy per weight of the quality term: LPIPS and quality of each, and their plot; resumable",
+            start="fresh",
+            useful=("bench.alphas", "bench.quality_only", "reward", "run", "learning.budgets", "runtime.num_workers"),
+            examples=(
+                "recache bench alpha run.dir=runs/alpha",
+                "recache bench alpha bench.alphas=[0,7] reward.quality=shapes",
+            ),
+            run=_bench_alpha,
         ),
     )
 }

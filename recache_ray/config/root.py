@@ -57,6 +57,7 @@ def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
     if runs:
         _check_budgets(config)
         _check_files(config)
+        _check_reward(config.reward)
     if config.runtime.min_workers > config.runtime.num_workers:
         raise BadInputError(
             f"runtime.min_workers = {config.runtime.min_workers}: must be at most "
@@ -99,3 +100,17 @@ def _check_files(config: Config) -> None:
         raise BadInputError(
             f"prompts.file is empty: model.kind = {config.model.kind!r} needs a file, one prompt a line"
         )
+
+
+def _check_reward(section: s.RewardConfig) -> None:
+    if section.fidelity == "none" and section.alpha == 0:
+        raise BadInputError(
+            "reward.fidelity = none with reward.alpha = 0: nothing is rewarded; raise reward.alpha or keep fidelity"
+        )
+    if section.quality == "imagereward" and not section.quality_env:
+        raise BadInputError(
+            "reward.quality_env is empty: reward.quality = imagereward needs an environment of its own; make it with: "
+            "python -m recache_ray.metrics.quality.environments imagereward envs/imagereward"
+        )
+    if section.quality == "open_clip" and not section.quality_path:
+        raise BadInputError("reward.quality_path is empty: reward.quality = open_clip needs a folder in its layout")

@@ -69,7 +69,7 @@ class ReferencesConfig:
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """The fidelity reward: how close a cached generation stays to its uncached reference."""
+    """Fidelity, how close a cached generation stays to its uncached reference, plus alpha times quality."""
 
     lpips_net: str = knob("alex", "LPIPS backbone", choices=("alex", "vgg", "squeeze"))
     lpips_weights: str = knob(
@@ -77,7 +77,28 @@ class RewardConfig:
         "pretrained downloads the ImageNet backbone; seeded uses fixed random features and needs no download",
         choices=("pretrained", "seeded"),
     )
-    fidelity: str = knob("linear", "linear is -LPIPS as published, log is -ln(LPIPS)", choices=("log", "linear"))
+    fidelity: str = knob(
+        "linear",
+        "linear is -LPIPS as published, log is -ln(LPIPS), none leaves quality alone",
+        choices=("log", "linear", "none"),
+    )
+    alpha: float = knob(
+        0.0, "weight of the quality term; 7 as published, chosen by reward=published and reward=quality", ge=0, le=1000
+    )
+    quality: str = knob(
+        "auto",
+        "auto takes none at alpha 0, else shapes' own or hpsv2.1; a named one is measured at alpha 0 too",
+        choices=("auto", "shapes", "open_clip", "hpsv2.0", "hpsv2.1", "clipscore", "pickscore", "imagereward"),
+    )
+    quality_path: str = knob("", "its checkpoint, folder or hub id; empty means the published one")
+    quality_revision: str = knob("", "hub revision; empty means the default branch")
+    quality_env: str = knob("", "folder of imagereward's own environment")
+    frames: int = knob(0, "evenly spaced frames of a video that LPIPS and quality look at; 0 means all", ge=0)
+    video_convention: str = knob(
+        "per_frame",
+        "PSNR and SSIM: per_frame as TeaCache and PAB, whole_video as EasyCache",
+        choices=("per_frame", "whole_video"),
+    )
 
 
 @dataclass(frozen=True)
@@ -237,6 +258,8 @@ class BenchConfig:
     )
     evaluations: tuple[int, ...] = knob((1000,), "rewards a method may ask for; targets at 1000, 2000 and 4000", ge=1)
     seeds: int = knob(1, "runs of every method on every table; the targets are for the mean of 3", ge=1, le=100)
+    alphas: tuple[float, ...] = knob((0.0, 1.0, 3.0, 7.0, 20.0), "weights of the quality term to train a policy with")
+    quality_only: bool = knob(True, "also train a policy on the quality term alone")
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from recache_ray.config.sections import EvaluationConfig
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
 from recache_ray.evaluation.gates import GatedMeasurements, GatedMethod, measure_gates
 from recache_ray.evaluation.grid import collect_examples, write_grid
-from recache_ray.evaluation.measure import Methods, OnProgress, measure
+from recache_ray.evaluation.measure import Measurements, Methods, OnProgress, measure
 from recache_ray.evaluation.measured import MeasuredGenerations
 from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
@@ -40,6 +41,7 @@ class Evaluation:
         forwards_executed: those that ran.
         files: every file written, the frontier first.
         costs: what every method ran to find its schedules.
+        quality_reference: mean quality of the uncached references; None without a quality model.
     """
 
     rows: tuple[FrontierRow, ...]
@@ -49,6 +51,7 @@ class Evaluation:
     files: tuple[Path, ...]
     remarks: tuple[str, ...] = ()
     costs: tuple[SearchCost, ...] = ()
+    quality_reference: float | None = None
 
 
 def evaluate(
@@ -144,14 +147,23 @@ def evaluate(
     files.append(write_grid(examples, folder / "grid.png", title=title))
     files.append(PICTURES.write(pictures_of(examples, rivals), folder / "pictures.parquet"))
     remarks = _remarks(len(dict.fromkeys(requests)), num_measured, len(shared), gated, failures)
-    return Evaluation(rows, failures, measured.forwards_requested, measured.forwards_executed, tuple(files), remarks)
+    return Evaluation(
+        rows=rows,
+        failures=failures,
+        forwards_requested=measured.forwards_requested,
+        forwards_executed=measured.forwards_executed,
+        files=tuple(files),
+        remarks=remarks,
+        quality_reference=_quality_reference(measured),
+    )
 
 
 def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
     """Log the curves with step = budget and keep the files, so that comparing runs plots their frontiers.
 
     The policy's figures are ``eval/lpips``, ``eval/psnr``, ...; a baseline's LPIPS is ``eval/<name>/lpips``;
-    ``eval/lpips_ratio`` is the policy's LPIPS over that of the best uniform schedule.
+    ``eval/lpips_ratio`` is the policy's LPIPS over that of the best uniform schedule; ``eval/quality_drop`` is how far
+    its quality is below that of the uncached references.
     """
     by_budget: dict[int, dict[str, float]] = {}
     for row in evaluation.rows:
@@ -163,6 +175,8 @@ def log_evaluation(tracker: Tracker, evaluation: Evaluation) -> None:
             value = getattr(row, name)
             if value is not None:
                 figures[f"eval/{name}"] = value
+        if row.quality is not None and evaluation.quality_reference is not None:
+            figures["eval/quality_drop"] = evaluation.quality_reference - row.quality
     for pair in compare(evaluation.rows):
         if math.isfinite(pair.ratio):
             by_budget[pair.policy.budget]["eval/lpips_ratio"] = pair.ratio
@@ -183,6 +197,16 @@ def _remarks(
     if shared < asked:
         lines.append(f"{asked - shared} of {asked} prompts are left out for every method, since a generation failed")
     return (*lines, f"the first failure: {failures[0].reason}") if lines else ()
+
+
+def _quality_reference(measured: Measurements) -> float | None:
+    """One value per request, whatever schedules it was measured on."""
+    by_request = {
+        request: breakdown.metrics["quality_reference"]
+        for (request, _), breakdown in measured.breakdowns.items()
+        if "quality_reference" in breakdown.metrics
+    }
+    return fmean(by_request.values()) if by_request else None
 
 
 def _grid_methods(rivals: Mapping[int, str], methods: Methods) -> Methods:

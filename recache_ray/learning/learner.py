@@ -31,15 +31,22 @@ from recache_ray.types import PolicySnapshot, Rollout, RolloutGroup, UpdateStats
 class Learner:
     """REINFORCE with a leave-one-out baseline over schedules of every budget.
 
+    Args:
+        policy: the policy to train.
+        section: the loop's settings.
+        log_costs: see rewards that are costs through their logarithm; False for a reward of several terms, which may
+            happen to be negative throughout one update and not in the next.
+
     Attributes:
         policy: the policy being trained.
         version: number of updates applied; the next update trains towards ``version + 1``.
         dropped: stale groups left out over the whole run.
     """
 
-    def __init__(self, policy: BudgetPolicy, section: LearningConfig) -> None:
+    def __init__(self, policy: BudgetPolicy, section: LearningConfig, log_costs: bool = True) -> None:
         self.policy = policy
         self.section = section
+        self._log_costs = log_costs
         self.version = 0
         self.dropped = 0
         self._scale = RewardScale()
@@ -107,7 +114,7 @@ class Learner:
         return self.section.order == "arrival" and self.version - group.policy_version > self.section.max_policy_lag
 
     def _step(self, groups: Sequence[RolloutGroup]) -> dict[str, float]:
-        segments = _segments(groups)
+        segments = _segments(groups, self._log_costs)
         budgets = sorted({segment.budget for segment in segments})
         self._scale.observe({budget: _mean_variance(segments, budget) for budget in budgets})
 
@@ -162,9 +169,11 @@ class _Segment:
         return torch.tensor([rollout.log_prob for rollout in self.rollouts], dtype=torch.float64)
 
 
-def _segments(groups: Sequence[RolloutGroup]) -> list[_Segment]:
+def _segments(groups: Sequence[RolloutGroup], log_costs: bool) -> list[_Segment]:
     """Group by group, budgets ascending; one domain for all rewards of an update."""
-    rewards = log_domain([rollout.breakdown.reward for group in groups for rollout in group.rollouts])
+    rewards = [rollout.breakdown.reward for group in groups for rollout in group.rollouts]
+    if log_costs:
+        rewards = log_domain(rewards)
     remaining = iter(rewards)
     segments = []
     for group in groups:

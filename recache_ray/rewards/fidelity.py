@@ -12,5 +12,11 @@ With seeded weights, every value of an image being off by one level of 256 measu
 
 
 def fidelity_reward(lpips: float, kind: str) -> float:
-    """``log``: -ln(max(LPIPS, floor)), so that halving the error earns the same at every budget; ``linear``: -LPIPS."""
+    """The fidelity term of an LPIPS.
+
+    ``log``: -ln(max(LPIPS, floor)), so that halving the error earns the same at every budget; ``linear``: -LPIPS;
+    ``none``: 0, which leaves the quality term alone.
+    """
+    if kind == "none":
+        return 0.0
     return -math.log(max(lpips, LPIPS_FLOOR)) if kind == "log" else -lpips

@@ -52,7 +52,8 @@ class GateRunner:
         except NonFiniteGenerationError as error:
             raise NonFiniteGenerationError(error.schedules, seed, task.request.prompt.text) from error
         images = np.concatenate([run.generation.images for run in runs])
-        breakdowns = self._scorer.score(images, reference.image, all_metrics=task.all_metrics)
+        prompt = task.request.prompt.text
+        breakdowns = self._scorer.score(images, reference.image, prompt, all_metrics=task.all_metrics)
         return tuple(
             Rollout(
                 schedule=run.schedule,

@@ -160,7 +160,9 @@ class RolloutWorker:
             )
             executed = generation.forwards_executed
             try:
-                breakdowns = self._scorer.score(generation.images, reference.image, all_metrics=task.all_metrics)
+                breakdowns = self._scorer.score(
+                    generation.images, reference.image, task.request.prompt.text, all_metrics=task.all_metrics
+                )
             except RunFailedError as error:
                 return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
             measured = dict(zip(wanted, breakdowns, strict=True))

@@ -21,7 +21,11 @@ class DifferenceScorer(Scorer):
         self.calls = 0
 
     def score(
-        self, images: NDArray[np.uint8], reference_image: NDArray[np.uint8], all_metrics: bool = False
+        self,
+        images: NDArray[np.uint8],
+        reference_image: NDArray[np.uint8],
+        prompt: str,
+        all_metrics: bool = False,
     ) -> list[RewardBreakdown]:
         self.calls += 1
         differences = np.abs(images.astype(np.float64) - reference_image).mean(axis=(1, 2, 3, 4)) / 255

@@ -19,4 +19,9 @@ def model_path() -> Path:
     return Path(__file__).parent / "model"
 
 
-__all__ = ["MAX_SEQUENCE_LENGTH", "RESOLUTION_PX", "model_path"]
+def quality_path() -> Path:
+    """The folder of the open_clip model that judges pictures of this model."""
+    return Path(__file__).parent / "quality_model"
+
+
+__all__ = ["MAX_SEQUENCE_LENGTH", "RESOLUTION_PX", "model_path", "quality_path"]

@@ -1,6 +1,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import TenthCost, flat_picture, gap_score, held_out_requests
 from recache_ray.tracking.jsonl import MetricsLine
-from recache_ray.types import MechanismSpec, RolloutTask
+from recache_ray.types import GenerationRequest, MechanismSpec, RewardBreakdown, RolloutTask
 
 SPEC = MechanismSpec("taylor", 1)
 REQUESTS = held_out_requests(6)
@@ -83,6 +84,23 @@ def test_evaluation_writes_its_files_and_logs_the_curve_by_budget(tmp_path: Path
     best = min(figures[f"eval/{name}/lpips"] for name in ("uniform", "uniform_warm", "uniform_ends"))
     assert figures["eval/lpips_ratio"] == pytest.approx(policy.lpips / best)
     assert tracker.artifacts == [(path.name, "evaluation") for path in result.files]
+
+
+def test_the_drop_in_quality_to_the_references_is_logged(tmp_path: Path) -> None:
+    def with_quality(request: GenerationRequest, schedule: Schedule) -> RewardBreakdown:
+        found = gap_score(request, schedule)
+        terms = {"quality": 0.5 + schedule.budget / 100, "quality_reference": 0.8 + request.prompt.index / 10}
+        return RewardBreakdown(found.reward, {**found.metrics, **terms})
+
+    pool = ScriptedPool(with_quality, draw=flat_picture)
+    result = evaluate(pool, TABLE, {}, REQUESTS, SPEC, TenthCost(), SECTION, tmp_path, budgets=(3, 4), seed=0)
+    mean = 0.8 + fmean(request.prompt.index for request in REQUESTS) / 10
+    assert result.quality_reference == pytest.approx(mean)
+    tracker = RecordingTracker()
+    log_evaluation(tracker, result)
+    for budget in (3, 4):
+        assert tracker.metrics[budget]["eval/quality"] == pytest.approx(0.5 + budget / 100)
+        assert tracker.metrics[budget]["eval/quality_drop"] == pytest.approx(mean - 0.5 - budget / 100)
 
 
 def test_same_arguments_give_byte_equal_results(tmp_path: Path) -> None:

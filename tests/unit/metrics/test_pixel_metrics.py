@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from recache_ray.errors import BadInputError
 from recache_ray.metrics.perceptual import LpipsMetric
@@ -85,3 +87,21 @@ def test_other_sizes_are_refused_with_both_shapes(
 def test_values_other_than_bytes_are_refused() -> None:
     with pytest.raises(BadInputError, match="float64"):
         psnr(np.zeros((1, 1, 32, 32, 3)), random_images(1, 32, 32, 3))  # type: ignore[arg-type]
+
+
+def test_whole_video_psnr_is_one_error_over_all_frames() -> None:
+    images, reference = random_images(2, 3, 20, 24, 3), random_images(3, 20, 24, 3, seed=1)
+    images[:, 1] = reference[1]  # an exact frame counts as 100 dB per frame, and only lowers the error of the video
+    errors = ((images / 255.0 - reference / 255.0) ** 2).mean(axis=(1, 2, 3, 4))
+    assert psnr(images, reference, "whole_video") == pytest.approx((-10 * np.log10(errors)).tolist(), rel=1e-5)
+    assert psnr(images, reference, "per_frame")[0] > psnr(images, reference, "whole_video")[0] + 20
+
+
+def test_whole_video_ssim_is_torchmetrics_own_figure() -> None:
+    images, reference = random_images(2, 3, 20, 24, 3), random_images(3, 20, 24, 3, seed=1)
+    images[:, :, :5] = reference[:, :5]  # borders that differ from the inside tell the conventions apart
+    measure = StructuralSimilarityIndexMeasure(data_range=1.0)
+    target = torch.from_numpy(reference).permute(0, 3, 1, 2) / 255
+    expected = [float(measure(torch.from_numpy(each).permute(0, 3, 1, 2) / 255, target)) for each in images]
+    assert ssim(images, reference, "whole_video") == pytest.approx(expected, rel=1e-5)
+    assert ssim(images, reference, "per_frame")[0] < ssim(images, reference, "whole_video")[0] - 0.01
