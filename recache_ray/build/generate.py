@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,8 @@ def save_frames(frames: npt.NDArray[np.uint8], output: Path, fps: int) -> None:
         RunFailedError: if the file cannot be written.
     """
     first, *others = [Image.fromarray(frame) for frame in frames]
-    moving = {"save_all": True, "append_images": others, "duration": round(1000 / fps), "loop": 0, "lossless": True}
+    moving: dict[str, Any] = {"save_all": True, "append_images": others, "loop": 0, "lossless": True}
+    moving["duration"] = round(1000 / fps)
     partial = output.with_name(f".partial-{output.name}")
     try:
         first.save(partial, **(moving if others else {}))

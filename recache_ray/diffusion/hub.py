@@ -15,7 +15,7 @@ from recache_ray.diffusion.families import family_of_pipeline, known_pipelines
 from recache_ray.errors import BadInputError
 
 _ANSWER_WITHIN_S = 10.0
-_HTTP_ERROR = HfHubHTTPError.__bases__[0]
+_HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
 """The base of the HTTP library's own errors; which library that is depends on the version of huggingface_hub."""
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def each_step(pipeline: Any, after: Callable[[Tensor], None]) -> Iterator[None]:
     scheduler = pipeline.scheduler
     step = scheduler.step
 
+    @wraps(step)  # pipelines ask its signature which arguments it takes
     def watched(*args: Any, **kwargs: Any) -> Any:
         result = step(*args, **kwargs)
         after(result[0])
