@@ -71,7 +71,7 @@ def make(kind: str, seed: int = 0, **changes: Any) -> Model:
 def each_step(pipeline: Any, after: Callable[[Tensor], None]) -> Iterator[None]:
     """Call ``after`` with the latents that the solver makes of each step."""
     scheduler = pipeline.scheduler
-    step = scheduler.step
+    step, watched_already = scheduler.step, "step" in vars(scheduler)
 
     @wraps(step)  # pipelines ask its signature which arguments it takes
     def watched(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +83,10 @@ def each_step(pipeline: Any, after: Callable[[Tensor], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        del scheduler.step
+        if watched_already:
+            scheduler.step = step
+        else:
+            del scheduler.step
 
 
 def run(model: Model, schedules: Sequence[Schedule], mechanism: CachingMechanism | None = None) -> Run:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from contract_runs import TOLERANCE, BlockRows, Model, Run, T, distance, identical, random_schedules, run
+from diffusers.hooks._helpers import TransformerBlockRegistry
 from torch import Tensor, nn
 
 from recache_ray.caching.mechanism import CachingMechanism
@@ -69,9 +69,9 @@ def test_cached_steps_follow_the_definition_in_each_branch(model: Model, rule: C
             expected = residuals[newest]
             if order and older is not None:
                 expected = expected + (residuals[newest] - residuals[older]) / (newest - older) * (step - newest)
-            assert torch.allclose(residuals[step], expected, atol=1e-5, rtol=1e-4)
-    computed = watched.residuals[2 * model.calls] - watched.residuals[0]
-    assert computed.abs().max() > 1e-4  # or nothing above would tell anything
+            assert (residuals[step] - expected).abs().max() < watched.rounding
+    changed = watched.residuals[2 * model.calls] - watched.residuals[0]
+    assert changed.abs().max() > 10 * watched.rounding  # or nothing above would tell anything
 
 
 class StackResiduals:
@@ -79,7 +79,9 @@ class StackResiduals:
 
     def __init__(self, model: Model) -> None:
         self._first, self._last = model.blocks[0], model.blocks[-1]
+        self._place = TransformerBlockRegistry.get(type(self._last)).return_hidden_states_index
         self.residuals: list[Tensor] = []
+        self.rounding = 0.0
 
     def __enter__(self) -> StackResiduals:
         self._handles = (
@@ -96,7 +98,6 @@ class StackResiduals:
         self._entered = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        candidates = output if isinstance(output, tuple) else (output,)
-        # the image tokens are the ones as many as entered; no tiny model has as many text tokens
-        (tokens,) = [each for each in candidates if each is not None and each.shape == self._entered.shape]
+        tokens = output[self._place] if isinstance(output, tuple) else output
         self.residuals.append(tokens - self._entered)
+        self.rounding = max(self.rounding, 1e-5 * float(tokens.abs().max()))

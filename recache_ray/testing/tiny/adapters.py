@@ -30,7 +30,7 @@ class TinyModel:
 
 
 TINY: Mapping[str, TinyModel] = {
-    "flux": TinyModel(tiny_flux_pipeline),
+    "flux": TinyModel(lambda: tiny_flux_pipeline(torch.initial_seed())),
     "wan": TinyModel(videos.wan, side=32, frames=5),
     "hunyuan_video": TinyModel(videos.hunyuan_video, frames=5),
     "sd3": TinyModel(images.sd3),
