@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit lint check smoke results wheel clean
+.PHONY: help setup train test unit contracts lint check smoke results wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,12 +23,15 @@ train: $(STAMP)  ## the main job: learn a budget policy for the embedded model
 # one thread a process: the tests share the cores already
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-test: unit  ## all tests, offline
+test: unit contracts  ## all tests, offline
 	$(PARALLEL) tests/outcomes
 	$(BIN)/python -m pytest tests/integration
 
 unit: $(STAMP)  ## the fast tests, no Ray
 	$(PARALLEL) tests/unit
+
+contracts: $(STAMP)  ## every model adapter against every mechanism, on tiny random weights
+	$(PARALLEL) tests/contracts
 
 lint: $(STAMP)  ## style, types, import contract
 	$(BIN)/ruff check .

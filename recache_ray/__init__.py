@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recache_ray.caching.production import cached, disable, enable
+    from recache_ray.diffusion.production import cached, disable, enable
     from recache_ray.errors import BadInputError, RecacheError, RunFailedError
     from recache_ray.learning.black_box import learn_schedules
     from recache_ray.policies.policy import BudgetPolicy
@@ -36,9 +36,9 @@ _HOME = {
     "Schedule": "recache_ray.schedules.schedule",
     "ScheduleTable": "recache_ray.schedules.table",
     "BudgetPolicy": "recache_ray.policies.policy",
-    "cached": "recache_ray.caching.production",
-    "enable": "recache_ray.caching.production",
-    "disable": "recache_ray.caching.production",
+    "cached": "recache_ray.diffusion.production",
+    "enable": "recache_ray.diffusion.production",
+    "disable": "recache_ray.diffusion.production",
     "learn_schedules": "recache_ray.learning.black_box",
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from recache_ray.build.evaluate import load_policy
+from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.training_job import make_plan, make_policy
@@ -35,6 +36,7 @@ def bench_rollout(config: Config, on_progress: OnProgress) -> tuple[str, bool]:
     Raises:
         BadInputError, RunFailedError: if the model or the reference store cannot be used.
     """
+    check_model(config)
     plan = make_plan(config, requests_of(prompt_set(config).train))
     memo = RewardMemo(plan.mechanism)
     tasks = [plan.task(number, 0, memo) for number in range(min(_PROMPTS, len(plan.requests)))]

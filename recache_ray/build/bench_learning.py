@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from recache_ray.build.bench_methods import bench_methods
+from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.reward_tables import exhaustive_tables
 from recache_ray.config.root import Config
@@ -36,6 +37,7 @@ def bench_learning(config: Config, on_progress: OnProgress) -> tuple[str, bool]:
     Raises:
         BadInputError, RunFailedError: if a setting does not fit, or the tables cannot be made.
     """
+    check_model(config)
     tables = exhaustive_tables(config, on_progress)
     report = LearningReport(run_methods(config, tables, on_progress), provenance(config.run.seed))
     output = Path(config.run.dir) / "bench_learning.json"

@@ -8,6 +8,7 @@ from threading import Event
 
 from recache_ray.build.evaluation import check_evaluation, run_evaluation
 from recache_ray.build.gates import gate_requests
+from recache_ray.build.model_check import check_model
 from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
@@ -59,6 +60,7 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         BadInputError, RunFailedError: as :func:`run_evaluation`.
     """
     check_evaluation(config)
+    check_model(config)
     table, policy = load_trained(config)
     requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
     with ExitStack() as stack:

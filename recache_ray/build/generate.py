@@ -1,10 +1,12 @@
-"""The verb ``generate``: one picture at a budget, in this process."""
+"""The verb ``generate``: one picture or video at a budget, in this process."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from recache_ray.build.budgets import generation_budget
@@ -17,6 +19,9 @@ from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.schedules import Schedule
 from recache_ray.types import GenerationRequest, Prompt
 
+_MOVING = (".webp", ".gif")
+"""Formats for several frames; the first keeps every bit."""
+
 
 def generate(config: Config) -> str:
     """Draw ``generate.prompt`` with the run's schedule for ``generate.budget`` and write ``generate.output``.
@@ -28,6 +33,13 @@ def generate(config: Config) -> str:
     output = Path(section.output)
     if output.suffix.lower() not in Image.registered_extensions():
         raise BadInputError(f"generate.output = {section.output!r}: not a picture format; end it in .png")
+    if config.model.frames > 1 and output.suffix.lower() not in _MOVING:
+        raise BadInputError(
+            f"generate.output = {section.output!r}: holds one of model.frames = {config.model.frames} frames; end it "
+            f"in {' or '.join(_MOVING)}"
+        )
+    if config.model.frames > 1 and section.compare:
+        raise BadInputError("generate.compare: metrics take images so far, this model makes videos; leave it out")
     if not output.parent.is_dir():
         raise BadInputError(
             f"generate.output = {section.output!r}: there is no folder {output.parent}; create it first"
@@ -41,7 +53,7 @@ def generate(config: Config) -> str:
     request = GenerationRequest(Prompt(0, section.prompt, "test"), section.seed)
 
     made = run_generation(adapter, embeddings, request, [schedule], mechanism_spec(config))
-    _save(made.images[0], output)
+    save_frames(made.images[0], output, config.model.fps)
     lines = [
         f"{output}: {schedule.budget} of {schedule.num_steps} steps computed in {made.seconds:.2f} s "
         f"({', '.join(map(str, schedule.compute_steps))})"
@@ -57,11 +69,18 @@ def generate(config: Config) -> str:
     return "\n".join(lines)
 
 
-def _save(frames: np.ndarray, output: Path) -> None:
-    """Write the first frame [H, W, 3]."""
+def save_frames(frames: npt.NDArray[np.uint8], output: Path, fps: int) -> None:
+    """Write frames [F, H, W, 3]: one as a picture, several as a moving one, without loss where the format can.
+
+    Raises:
+        RunFailedError: if the file cannot be written.
+    """
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    moving: dict[str, Any] = {"save_all": True, "append_images": others, "loop": 0, "lossless": True}
+    moving["duration"] = round(1000 / fps)
     partial = output.with_name(f".partial-{output.name}")
     try:
-        Image.fromarray(frames[0]).save(partial)
+        first.save(partial, **(moving if others else {}))
         partial.replace(output)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
+from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.config.root import Config
@@ -56,6 +57,7 @@ def fill(config: Config, on_progress: OnProgress) -> str:
     """The verb ``references``: fill the store for all splits and say what was done."""
     from recache_ray.build.pool import open_pool
 
+    check_model(config)
     prompts = prompt_set(config)
     requests = requests_of((*prompts.train, *prompts.validation, *prompts.test))
     with open_pool(config, on_progress) as pool:

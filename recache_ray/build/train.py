@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from recache_ray.build.model_check import check_model
 from recache_ray.build.pool import check_runtime, open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.training_job import TrainingJob, TrainOutcome
@@ -18,6 +19,7 @@ def train(config: Config, on_progress: OnProgress) -> TrainOutcome:
         BadInputError, RunFailedError: as :meth:`TrainingJob.run`.
     """
     check_runtime(config)
+    check_model(config)
     if config.runtime.kind == "inline":
         with stop_signals() as stop:
             return TrainingJob(config, open_pool).run(on_progress, stop)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from recache_ray.build.memory_check import check_memory
 from recache_ray.config.root import Config
-from recache_ray.diffusion.flux import FluxAdapter, load_flux
+from recache_ray.diffusion.load import load_model
+from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.diffusion.shapes import model_path
 from recache_ray.references.store import ReferenceStore
 from recache_ray.rewards.quality import build_quality
@@ -12,9 +13,9 @@ from recache_ray.rewards.scorer import Scorer
 from recache_ray.rollouts.worker import RolloutWorker
 
 
-def make_adapter(config: Config) -> FluxAdapter:
+def make_adapter(config: Config) -> PipelineAdapter:
     """Load the diffusion model, without its text encoders until a prompt must be encoded."""
-    return load_flux(config.model, config.model.path or str(model_path()))
+    return load_model(config.model, config.model.path or str(model_path()))
 
 
 def make_scorer(config: Config, device: str) -> Scorer:

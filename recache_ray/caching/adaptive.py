@@ -181,11 +181,11 @@ class _LatentsHook(DriverHook):
         super().__init__(interceptor, entry=True)
         self._interceptor = interceptor
 
-    def new_forward(self, module: nn.Module, latents: Tensor) -> Any:
+    def new_forward(self, module: nn.Module, *args: Tensor) -> Any:
         self._interceptor.begin(self.context_name)
-        self._interceptor.take_latents(latents)
+        self._interceptor.take_latents(args[-1])
         original: Any = self.fn_ref.original_forward
-        return original(latents)
+        return original(*args)
 
 
 class _VelocityHook(DriverHook):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from recache_ray.errors import BadInputError
+
 Branch = str | int
 GenerationToken = Callable[[], object]
 
@@ -40,6 +42,9 @@ class StepClock:
 
         Returns:
             Its step, its branch, and whether it is the first of a generation.
+
+        Raises:
+            BadInputError: if generations are told apart and this one has more calls than T steps make.
         """
         if self._generation is not None and (token := self._generation()) is not self._token:
             self.restart()
@@ -49,7 +54,16 @@ class StepClock:
             self._seen.clear()
             self._step += 1
             if self._step == self._num_steps:
+                self._refuse_surplus()
                 self.restart()
         first, self._started = not self._started, True
         self._seen.add(branch)
         return self._step, branch, first
+
+    def _refuse_surplus(self) -> None:
+        """A call after the last step is a new generation, unless generations are told apart and this is the same."""
+        if self._generation is not None:
+            raise BadInputError(
+                f"the pipeline calls its transformer again after {self._num_steps} steps of one generation; turn off "
+                "guidance that makes calls of its own, such as skip-layer guidance"
+            )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from diffusers import FluxTransformer2DModel
 from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 from diffusers.utils.torch_utils import unwrap_module
 from torch import Tensor, nn
@@ -19,17 +18,19 @@ from recache_ray.errors import BadInputError
 
 
 @dataclass(frozen=True)
-class _StackEntry:
+class StackEntry:
     """What a transformer class must say about itself.
 
     Attributes:
         blocks: its blocks in the order they run.
         batched: forward arguments whose first dimension is the batch.
         shared: forward arguments that are the same for every row.
-        block_inputs: modules read by the blocks alone, whose first argument may stand for their result while the
-            blocks are bypassed.
-        ends: the module that takes the latents, called first, and the one that gives the velocity, called last.
+        block_inputs: modules read by the blocks alone, in the order they are called, whose first argument may stand
+            for their result while the blocks are bypassed.
+        ends: the module that takes the latents as its last argument, called before any block, and the one that gives
+            the velocity, called last.
         modulated: from the first block, its image tokens and its timestep embedding to the tokens its attention reads.
+        time_argument: the block's argument that carries the timestep embedding.
     """
 
     blocks: Callable[[Any], Iterable[nn.Module]]
@@ -38,18 +39,18 @@ class _StackEntry:
     block_inputs: Callable[[Any], Iterable[nn.Module]]
     ends: Callable[[Any], tuple[nn.Module, nn.Module]]
     modulated: Callable[[Any, Tensor, Tensor], Tensor]
+    time_argument: str = "temb"
 
 
-_ENTRIES: Mapping[type[Any], _StackEntry] = {
-    FluxTransformer2DModel: _StackEntry(
-        blocks=lambda model: (*model.transformer_blocks, *model.single_transformer_blocks),
-        batched=frozenset({"hidden_states", "encoder_hidden_states", "pooled_projections", "timestep", "guidance"}),
-        shared=frozenset({"img_ids", "txt_ids", "return_dict", "controlnet_blocks_repeat"}),
-        block_inputs=lambda model: (model.context_embedder, model.pos_embed),
-        ends=lambda model: (model.x_embedder, model.proj_out),
-        modulated=lambda block, image_tokens, temb: block.norm1(image_tokens, emb=temb)[0],
-    ),
-}
+_ENTRIES: dict[str, StackEntry] = {}
+
+
+def register_stack(class_name: str, entry: StackEntry) -> None:
+    """Make the transformers of a class, and of what derives from it, known to :func:`block_stack`.
+
+    Classes go by name, so that knowing a model does not mean importing it.
+    """
+    _ENTRIES[class_name] = entry
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class BlockStack:
     block_inputs: tuple[nn.Module, ...]
     ends: tuple[nn.Module, nn.Module]
     _ports: tuple[TransformerBlockMetadata, ...]
-    _entry: _StackEntry
+    _entry: StackEntry
     _parameters: tuple[str, ...]
 
     def image_tokens_in(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
@@ -83,7 +84,7 @@ class BlockStack:
 
     def modulated_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
         """The image tokens [R, N, D] of a call of block 0 after its timestep-dependent norm, as its attention reads."""
-        temb = self._ports[0]._get_parameter_from_args_kwargs("temb", args, kwargs)
+        temb = self._ports[0]._get_parameter_from_args_kwargs(self._entry.time_argument, args, kwargs)
         return self._entry.modulated(self.blocks[0], self.image_tokens_in(0, args, kwargs), temb)
 
     def bypass(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any], image_tokens: Tensor) -> Any:
@@ -125,10 +126,12 @@ def block_stack(transformer: nn.Module) -> BlockStack:
         BadInputError: if the class is not known; names the ones that are.
     """
     model = unwrap_module(transformer)
-    entry = next((entry for cls, entry in _ENTRIES.items() if isinstance(model, cls)), None)
+    entry = next((_ENTRIES[cls.__name__] for cls in type(model).__mro__ if cls.__name__ in _ENTRIES), None)
     if entry is None:
-        known = ", ".join(cls.__name__ for cls in _ENTRIES)
-        raise BadInputError(f"transformer {type(model).__name__}: cannot be cached; known classes: {known}")
+        raise BadInputError(
+            f"transformer {type(model).__name__}: cannot be cached; known classes: {', '.join(_ENTRIES)}; "
+            "docs/adapters.md says how to add one"
+        )
     blocks = tuple(entry.blocks(model))
     return BlockStack(
         transformer=model,

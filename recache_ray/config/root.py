@@ -92,10 +92,6 @@ def _check_budgets(config: Config) -> None:
 
 
 def _check_files(config: Config) -> None:
-    if config.model.frames != 1:
-        raise BadInputError(
-            f"model.frames = {config.model.frames}: model.kind = {config.model.kind!r} makes pictures; set it to 1"
-        )
     if config.model.kind != "shapes" and not config.prompts.file:
         raise BadInputError(
             f"prompts.file is empty: model.kind = {config.model.kind!r} needs a file, one prompt a line"

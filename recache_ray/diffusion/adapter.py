@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recache_ray.caching.gates.gate import Gate
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.two_anchor import GatedMechanism
+from recache_ray.diffusion.guidance import GuidanceMode
 from recache_ray.errors import RecacheError
 from recache_ray.schedules import Schedule
 
@@ -38,6 +39,7 @@ class ModelSpec:
         device: where it runs, for example ``cuda``.
         frames: 1 for images.
         forwards_per_step: transformer calls a step makes (2 with classifier-free guidance in two calls).
+        guidance_mode: value of a :class:`~recache_ray.diffusion.guidance.GuidanceMode`.
     """
 
     id: str
@@ -53,6 +55,12 @@ class ModelSpec:
     device: str
     frames: int = 1
     forwards_per_step: int = 1
+    guidance_mode: str = GuidanceMode.EMBEDDED.value
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Forwards that one computed step of one sibling costs: 2 with classifier-free guidance, however it is run."""
+        return GuidanceMode(self.guidance_mode).evaluations
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +88,17 @@ class GatedGeneration:
     schedule: Schedule
 
 
-class NonFiniteGenerationError(RecacheError):
-    """A generation ended in NaN or infinity: its schedule is unusable for this prompt and noise.
+class UnusableGenerationError(RecacheError):
+    """A generation gave no picture that a reward could be taken from.
 
     Attributes:
         schedules: those that failed; siblings of the same batch may be fine.
         noise_seed: seed of the starting noise.
         prompt: text, where known.
     """
+
+    fault = "generation is not usable"
+    remedy = "try another prompt"
 
     def __init__(self, schedules: Sequence[Schedule], noise_seed: int, prompt: str = "") -> None:
         self.schedules = tuple(schedules)
@@ -96,10 +107,21 @@ class NonFiniteGenerationError(RecacheError):
         subject = f"prompt {prompt!r}, " if prompt else ""
         masks = ", ".join(str(schedule) for schedule in self.schedules[:4])
         more = f" and {len(self.schedules) - 4} more" if len(self.schedules) > 4 else ""
-        super().__init__(
-            f"generation is not finite: {subject}noise seed {noise_seed}, schedule {masks}{more}; "
-            "compute more steps, lower mechanism.order or use model.dtype=float32"
-        )
+        super().__init__(f"{self.fault}: {subject}noise seed {noise_seed}, schedule {masks}{more}; {self.remedy}")
+
+
+class NonFiniteGenerationError(UnusableGenerationError):
+    """A generation ended in NaN or infinity: its schedule is unusable for this prompt and noise."""
+
+    fault = "generation is not finite"
+    remedy = "compute more steps, lower mechanism.order or use model.dtype=float32"
+
+
+class BlankGenerationError(UnusableGenerationError):
+    """An uncached generation is one colour throughout, as overflows in half precision make it: no reference."""
+
+    fault = "uncached generation is blank, every frame of it one colour"
+    remedy = "use model.dtype=bfloat16 or float32, or another prompt"
 
 
 class ModelAdapter(Protocol):
@@ -144,8 +166,10 @@ class ModelAdapter(Protocol):
         Without a mechanism the one schedule must be full, and the pipeline runs untouched.
 
         Raises:
-            BadInputError: if a schedule's T is not the model's, or a cached step has no mechanism.
+            BadInputError: if a schedule's T is not the model's, a cached step has no mechanism, or the pipeline does
+                something else than the spec says.
             NonFiniteGenerationError: if any result is NaN or infinite.
+            BlankGenerationError: if an uncached result is one colour throughout.
         """
         ...
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recache_ray.caching.cache_dit import Executor
 from recache_ray.caching.registry import build_executor
-from recache_ray.diffusion.adapter import Generation, ModelAdapter, NonFiniteGenerationError
+from recache_ray.diffusion.adapter import Generation, ModelAdapter, UnusableGenerationError
 from recache_ray.diffusion.run_schedules import run_schedules
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
@@ -44,7 +44,7 @@ def generate(
 
     Raises:
         BadInputError: if there are no schedules, or one or the mechanism does not fit the model.
-        NonFiniteGenerationError: naming prompt, seed and schedules.
+        UnusableGenerationError: naming prompt, seed and schedules.
     """
     if not schedules:
         raise BadInputError("generate: no schedules given; pass at least Schedule.full(num_steps)")
@@ -56,12 +56,12 @@ def generate(
         parts = [
             run_schedules(adapter, embeddings, request.noise_seed, batch, rule) for batch in _batches(unique, max_batch)
         ]
-    except NonFiniteGenerationError as error:
-        raise NonFiniteGenerationError(error.schedules, error.noise_seed, request.prompt.text) from error
+    except UnusableGenerationError as error:
+        raise type(error)(error.schedules, error.noise_seed, request.prompt.text) from error
     row_of = {schedule: row for row, schedule in enumerate(unique)}
     return Generation(
         images=np.concatenate([part.images for part in parts])[[row_of[schedule] for schedule in schedules]],
-        forwards_requested=adapter.spec.forwards_per_step * sum(schedule.budget for schedule in schedules),
+        forwards_requested=adapter.spec.evaluations_per_step * sum(schedule.budget for schedule in schedules),
         forwards_executed=sum(part.forwards_executed for part in parts),
         seconds=sum(part.seconds for part in parts),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from recache_ray.caching.cache_dit import CacheDit, CacheDitRun, Executor
-from recache_ray.diffusion.adapter import Generation, ModelAdapter, NonFiniteGenerationError
+from recache_ray.diffusion.adapter import Generation, ModelAdapter, UnusableGenerationError
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
@@ -51,5 +51,5 @@ def _run_alone(
         with CacheDitRun(adapter.transformer, schedule, mechanism, forwards_per_step):
             # the pipeline as it is; the transformer is cache-dit's
             return adapter.run(embeddings, noise_seed, [Schedule.full(num_steps)], None)
-    except NonFiniteGenerationError as error:
-        raise NonFiniteGenerationError([schedule], noise_seed, error.prompt) from error
+    except UnusableGenerationError as error:
+        raise type(error)([schedule], noise_seed, error.prompt) from error

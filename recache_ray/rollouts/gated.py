@@ -13,7 +13,7 @@ from recache_ray.caching.gates.change_recorder import ChangeRecorder
 from recache_ray.caching.gates.registry import build_gate
 from recache_ray.caching.registry import build_gated_mechanism
 from recache_ray.caching.reuse import Reuse
-from recache_ray.diffusion.adapter import ModelAdapter, NonFiniteGenerationError
+from recache_ray.diffusion.adapter import ModelAdapter, UnusableGenerationError
 from recache_ray.diffusion.gate_cost import GateCost, measure_gate_cost
 from recache_ray.references.encoding import encode_png
 from recache_ray.references.reference import Reference
@@ -39,7 +39,7 @@ class GateRunner:
 
         Raises:
             BadInputError: if a gate does not fit the model.
-            NonFiniteGenerationError: if a picture is NaN or infinite.
+            UnusableGenerationError: if a picture is NaN or infinite.
             RunFailedError: if a metric is not finite.
         """
         mechanism, num_steps = build_gated_mechanism(task.mechanism), self._adapter.spec.num_steps
@@ -49,8 +49,8 @@ class GateRunner:
                 self._adapter.run_gated(reference.embeddings, seed, build_gate(gate, num_steps), mechanism)
                 for gate in task.gates
             ]
-        except NonFiniteGenerationError as error:
-            raise NonFiniteGenerationError(error.schedules, seed, task.request.prompt.text) from error
+        except UnusableGenerationError as error:
+            raise type(error)(error.schedules, seed, task.request.prompt.text) from error
         images = np.concatenate([run.generation.images for run in runs])
         prompt = task.request.prompt.text
         breakdowns = self._scorer.score(images, reference.image, prompt, all_metrics=task.all_metrics)
@@ -69,7 +69,7 @@ class GateRunner:
         """Record the changes of an uncached generation.
 
         Raises:
-            NonFiniteGenerationError: if the picture is NaN or infinite.
+            UnusableGenerationError: if the picture is NaN or infinite.
         """
         started = time.perf_counter()
         recorder = ChangeRecorder()

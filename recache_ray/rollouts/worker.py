@@ -13,7 +13,7 @@ from dataclasses import asdict
 import torch
 
 from recache_ray.caching.registry import build_executor
-from recache_ray.diffusion.adapter import Generation, ModelAdapter, NonFiniteGenerationError
+from recache_ray.diffusion.adapter import Generation, ModelAdapter, UnusableGenerationError
 from recache_ray.diffusion.cost import measure_step_cost
 from recache_ray.diffusion.generate import generate
 from recache_ray.errors import BadInputError, RunFailedError
@@ -98,7 +98,7 @@ class RolloutWorker:
                     return calibrate(self._adapter, self._reference(task.request).embeddings, task, self._name)
                 case SignalTask():
                     return self._gates.record(task, self._reference(task.request), self._name)
-        except NonFiniteGenerationError as error:
+        except UnusableGenerationError as error:
             return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
 
     def _fill(self, task: ReferenceTask) -> ReferenceReport:
@@ -173,7 +173,7 @@ class RolloutWorker:
             request=task.request,
             policy_version=task.policy_version,
             rollouts=_rollouts(schedules, log_probs, known, measured, pictures),
-            forwards_requested=self._adapter.spec.forwards_per_step * sum(schedule.budget for schedule in schedules),
+            forwards_requested=self._adapter.spec.evaluations_per_step * sum(schedule.budget for schedule in schedules),
             forwards_executed=executed,
             seconds=time.perf_counter() - started,
             worker=self._name,
@@ -187,7 +187,7 @@ class RolloutWorker:
             rollouts = self._gates.run(task, reference)
         except RunFailedError as error:
             return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
-        forwards = self._adapter.spec.forwards_per_step * sum(rollout.schedule.budget for rollout in rollouts)
+        forwards = self._adapter.spec.evaluations_per_step * sum(rollout.schedule.budget for rollout in rollouts)
         return RolloutGroup(
             task_id=task.task_id,
             request=task.request,

@@ -7,8 +7,10 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from recache_ray.config.sections import ModelConfig
+from recache_ray.diffusion.families import family_of
+from recache_ray.diffusion.family import Pipeline
 from recache_ray.diffusion.fingerprint import state_fingerprint
-from recache_ray.diffusion.flux import FluxAdapter, Pipeline
+from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.diffusion.shapes.tokenizers import clip_tokenizer, t5_tokenizer
 
 TEXT_TOKENS = 16
@@ -20,7 +22,7 @@ _POOLED_DIM = 16
 def tiny_flux_pipeline(seed: int = 0, *, num_layers: int = 1, num_single_layers: int = 2) -> Pipeline:
     """A complete pipeline, text encoders and tokenizers included; the weights are a function of ``seed``.
 
-    It works without any file or download; ``save_pretrained`` gives a folder that ``load_flux`` takes.
+    It works without any file or download; ``save_pretrained`` gives a folder that ``load_model`` takes.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -90,8 +92,8 @@ def tiny_flux_pipeline(seed: int = 0, *, num_layers: int = 1, num_single_layers:
     return pipeline
 
 
-def tiny_adapter(num_steps: int = 8, seed: int = 0, *, guidance_scale: float = 1.0) -> FluxAdapter:
-    """A :class:`FluxAdapter` over :func:`tiny_flux_pipeline`; prompts can be encoded, nothing is read from disk."""
+def tiny_adapter(num_steps: int = 8, seed: int = 0, *, guidance_scale: float = 1.0) -> PipelineAdapter:
+    """A :class:`PipelineAdapter` over :func:`tiny_flux_pipeline`; prompts can be encoded, nothing is read from disk."""
     pipeline = tiny_flux_pipeline(seed)
     section = ModelConfig(
         kind="flux",
@@ -103,7 +105,8 @@ def tiny_adapter(num_steps: int = 8, seed: int = 0, *, guidance_scale: float = 1
         max_text_tokens=TEXT_TOKENS,
         device="cpu",
     )
-    return FluxAdapter(
+    return PipelineAdapter(
+        family_of("flux"),
         pipeline,
         section,
         model_id="tiny-flux",

@@ -294,7 +294,7 @@ def test_a_copy_of_the_model_is_independent_after_detaching(pipe: Any, embeds: d
 
 
 def test_wrong_use_is_refused(pipe: Any, embeds: dict[str, Tensor]) -> None:
-    with pytest.raises(BadInputError, match=r"Linear: cannot be cached; known classes: FluxTransformer2DModel"):
+    with pytest.raises(BadInputError, match=r"Linear: cannot be cached; known classes: .*FluxTransformer2DModel"):
         block_stack(torch.nn.Linear(2, 2))
     with ScheduleInterceptor(pipe.transformer, [schedule(0)], Reuse()) as outer:
         with (

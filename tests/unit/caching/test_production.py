@@ -11,8 +11,8 @@ from flux_runs import NUM_STEPS, latents, schedule
 from torch import Tensor
 
 from recache_ray.caching.intercept import ScheduleInterceptor
-from recache_ray.caching.production import cached, disable, enable
 from recache_ray.caching.taylor import TaylorSeer
+from recache_ray.diffusion.production import cached, disable, enable
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.testing.row_counter import RowCounter

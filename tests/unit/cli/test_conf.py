@@ -13,7 +13,7 @@ from recache_ray.config.root import Config, load_config
 
 BASE = to_mapping(Config())
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
-NEEDS = {("model", name): ["prompts.file='prompts.txt'"] for name in ("flux", "flux_dev")}
+NEEDS = {("model", option): ["prompts.file='prompts.txt'"] for option in groups()["model"] if option != "shapes"}
 
 
 def written(group: str, option: str) -> dict:

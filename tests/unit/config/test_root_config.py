@@ -81,7 +81,6 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
         ({"learning": {"budgets": "250ms,30"}}, r"learning\.budgets = '30': .* num_steps = 20"),
         ({"learning": {"budgets": "0ms"}}, r"learning\.budgets = '0ms': must be above 0"),
         ({"learning": {"budgets": ","}}, r"learning\.budgets = .*: no budget given"),
-        ({"model": {"frames": 5}}, r"model\.frames = 5: model\.kind = 'shapes' makes pictures"),
         (
             {"mechanism": {"kind": "freqca", "cut": "modules"}},
             r"mechanism\.cut = 'modules': .* set mechanism\.cut=stack",

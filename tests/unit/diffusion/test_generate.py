@@ -12,8 +12,8 @@ from torch import Tensor
 from recache_ray.caching.mechanism import FeatureHistory
 from recache_ray.caching.reuse import Reuse
 from recache_ray.diffusion.adapter import Generation, NonFiniteGenerationError
-from recache_ray.diffusion.flux import FluxAdapter
 from recache_ray.diffusion.generate import generate
+from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.testing.row_counter import RowCounter
@@ -26,12 +26,12 @@ TAYLOR = MechanismSpec("taylor", 1)
 
 
 @pytest.fixture(scope="module")
-def adapter() -> FluxAdapter:
+def adapter() -> PipelineAdapter:
     return tiny_adapter(num_steps=T)
 
 
 @pytest.fixture(scope="module")
-def embeddings(adapter: FluxAdapter) -> dict[str, Tensor]:
+def embeddings(adapter: PipelineAdapter) -> dict[str, Tensor]:
     return adapter.encode(REQUEST.prompt.text)
 
 
@@ -42,7 +42,7 @@ def some_schedules(count: int) -> list[Schedule]:
     return chosen
 
 
-def test_order_is_the_callers_whatever_the_batches(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_order_is_the_callers_whatever_the_batches(adapter: PipelineAdapter, embeddings: dict[str, Tensor]) -> None:
     schedules = some_schedules(9)
     whole = generate(adapter, embeddings, REQUEST, schedules, TAYLOR, max_batch=32)
     parts = generate(adapter, embeddings, REQUEST, schedules, TAYLOR, max_batch=2)
@@ -54,7 +54,7 @@ def test_order_is_the_callers_whatever_the_batches(adapter: FluxAdapter, embeddi
     assert whole.forwards_requested == parts.forwards_requested == sum(schedule.budget for schedule in schedules)
 
 
-def test_executed_forwards_are_the_distinct_prefixes(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_executed_forwards_are_the_distinct_prefixes(adapter: PipelineAdapter, embeddings: dict[str, Tensor]) -> None:
     schedules = some_schedules(12)
     with RowCounter(adapter.transformer) as counter:
         result = generate(adapter, embeddings, REQUEST, schedules, TAYLOR)
@@ -63,7 +63,7 @@ def test_executed_forwards_are_the_distinct_prefixes(adapter: FluxAdapter, embed
     assert counter.rows == [len(prefixes)] * 3
 
 
-def test_equal_schedules_run_once(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_equal_schedules_run_once(adapter: PipelineAdapter, embeddings: dict[str, Tensor]) -> None:
     twice = [Schedule(T, (0, 2)), Schedule(T, (0, 2))]
     with RowCounter(adapter.transformer) as counter:
         result = generate(adapter, embeddings, REQUEST, twice, TAYLOR)
@@ -74,7 +74,7 @@ def test_equal_schedules_run_once(adapter: FluxAdapter, embeddings: dict[str, Te
 
 @pytest.mark.parametrize("mechanism", [None, TAYLOR, Reuse()])
 def test_a_reference_is_what_the_untouched_pipeline_draws(
-    adapter: FluxAdapter, embeddings: dict[str, Tensor], mechanism: MechanismSpec | Reuse | None
+    adapter: PipelineAdapter, embeddings: dict[str, Tensor], mechanism: MechanismSpec | Reuse | None
 ) -> None:
     reference = generate(adapter, embeddings, REQUEST, [Schedule.full(T)], mechanism)
     pictures = adapter.pipeline(
@@ -89,7 +89,7 @@ def test_a_reference_is_what_the_untouched_pipeline_draws(
     assert reference.forwards_requested == reference.forwards_executed == T
 
 
-def test_the_same_call_twice_gives_the_same_bits(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_the_same_call_twice_gives_the_same_bits(adapter: PipelineAdapter, embeddings: dict[str, Tensor]) -> None:
     def call() -> Generation:
         return generate(adapter, embeddings, REQUEST, some_schedules(6), TAYLOR, max_batch=4)
 
@@ -102,7 +102,9 @@ class NanForecast(Reuse):
         return forecast * float("nan") if step == T - 1 else forecast
 
 
-def test_nan_names_prompt_seed_and_the_schedules_concerned(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_nan_names_prompt_seed_and_the_schedules_concerned(
+    adapter: PipelineAdapter, embeddings: dict[str, Tensor]
+) -> None:
     bad, good = Schedule(T, (0, 1)), Schedule(T, (0, 1, 5))
     with pytest.raises(NonFiniteGenerationError) as caught:
         generate(adapter, embeddings, REQUEST, [good, bad], NanForecast())
@@ -113,7 +115,7 @@ def test_nan_names_prompt_seed_and_the_schedules_concerned(adapter: FluxAdapter,
     assert generate(adapter, embeddings, REQUEST, [good], NanForecast()).images.any()
 
 
-def test_what_cannot_run_is_refused(adapter: FluxAdapter, embeddings: dict[str, Tensor]) -> None:
+def test_what_cannot_run_is_refused(adapter: PipelineAdapter, embeddings: dict[str, Tensor]) -> None:
     with pytest.raises(BadInputError, match="no schedules"):
         generate(adapter, embeddings, REQUEST, [], TAYLOR)
     with pytest.raises(BadInputError, match="max_batch = 0"):

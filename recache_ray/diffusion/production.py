@@ -9,6 +9,8 @@ from typing import Any
 from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.registry import build_mechanism, parse_mechanism
 from recache_ray.caching.stack_interceptor import attached_interceptor
+from recache_ray.diffusion.families import known_pipelines
+from recache_ray.diffusion.step_watch import check_pipeline, running_generation
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 from recache_ray.types import MechanismSpec
@@ -23,15 +25,17 @@ def enable(pipe: Any, schedule: Schedule, mechanism: str | MechanismSpec = "tayl
         mechanism: ``"reuse"``, ``"taylor"`` (order 1), ``"taylor2"``, ``"newton2"``, ``"hermite2"`` or a spec.
 
     Raises:
-        BadInputError: here if pipeline or mechanism is unknown; at the pipeline's first step if it runs another
-            number of steps than the schedule has.
+        BadInputError: here if pipeline, solver or mechanism is not one that can be used; at the pipeline's first step
+            if it runs another number of steps than the schedule has.
 
     Example:
         ``recache.enable(pipe, table[10]); pipe("a cat", num_inference_steps=50)``
     """
     rule = build_mechanism(parse_mechanism(mechanism))
+    transformer = _transformer(pipe)
+    check_pipeline(pipe)
     interceptor = ScheduleInterceptor(
-        _transformer(pipe), [schedule], rule, generation=lambda: _generation(pipe, schedule.num_steps)
+        transformer, [schedule], rule, generation=lambda: running_generation(pipe, schedule.num_steps)
     )
     disable(pipe)
     interceptor.attach()
@@ -61,20 +65,7 @@ def cached(pipe: Any, schedule: Schedule, mechanism: str | MechanismSpec = "tayl
 def _transformer(pipe: Any) -> Any:
     transformer = getattr(pipe, "transformer", None)
     if transformer is None:
-        raise BadInputError(f"{type(pipe).__name__}: has no transformer to cache; pass a diffusers pipeline")
-    return transformer
-
-
-def _generation(pipe: Any, num_steps: int) -> object:
-    """The timesteps of the generation under way, a new tensor in each; refuses another number of steps.
-
-    Read at every transformer call, so nothing here may wait for a GPU.
-    """
-    timesteps = pipe.scheduler.timesteps
-    running = getattr(pipe, "num_timesteps", len(timesteps))
-    if running != num_steps:
         raise BadInputError(
-            f"the pipeline runs {running} steps, the schedule has num_steps = {num_steps}; "
-            f"call it with num_inference_steps={num_steps}"
+            f"{type(pipe).__name__}: has no transformer to cache; pipelines with an adapter: {known_pipelines()}"
         )
-    return timesteps
+    return transformer

@@ -1,0 +1,101 @@
+"""From the configuration to a loaded adapter."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from recache_ray.config.sections import ModelConfig
+from recache_ray.diffusion.families import family_of
+from recache_ray.diffusion.family import Pipeline
+from recache_ray.diffusion.fingerprint import weights_fingerprint
+from recache_ray.diffusion.hub import resolve_folder
+from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
+from recache_ray.diffusion.quiet import quiet_loading
+from recache_ray.diffusion.weight_files import check_weight_files
+from recache_ray.errors import BadInputError
+
+_LOG = logging.getLogger(__name__)
+_FEW_STEPS = 10
+
+
+def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False) -> PipelineAdapter:
+    """Load a pipeline from a local folder or the hub.
+
+    Args:
+        section: the family, the generation protocol, dtype and device.
+        path: folder written by ``save_pretrained``, or a hub id.
+        with_text_encoders: load them now rather than at the first :meth:`PipelineAdapter.encode`.
+
+    Raises:
+        BadInputError: if there is no such folder, the hub cannot be reached, the pipeline is of another class, a file
+            is not whole, or ``model.device`` asks for a GPU that is not there.
+    """
+    if section.num_steps < _FEW_STEPS and section.kind != "shapes":
+        _LOG.warning(
+            "model.num_steps = %d: below %d, as for FLUX.1-schnell, steps differ too much for any to be worth taking "
+            "from a cache",
+            section.num_steps,
+            _FEW_STEPS,
+        )
+    device = _device(section)
+    family = family_of(section.kind)
+    folder, revision = resolve_folder(path, section.revision, expected_class=family.pipeline_class)
+    check_weight_files(folder)
+    pipeline_class = getattr(diffusers, family.pipeline_class)
+    dtype = getattr(torch, section.dtype)
+    dtypes = {"default": dtype, "vae": getattr(torch, family.vae_dtype)} if family.vae_dtype else dtype
+
+    def text_pipeline() -> Pipeline:
+        with quiet_loading():
+            return pipeline_class.from_pretrained(folder, transformer=None, vae=None, dtype=dtype).to(device)
+
+    with quiet_loading():
+        pipeline = pipeline_class.from_pretrained(folder, **dict.fromkeys(family.text_components), dtype=dtypes)
+    if section.flow_shift:
+        pipeline.scheduler = _shifted(pipeline.scheduler, section.flow_shift)
+    if section.offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+    adapter = PipelineAdapter(
+        family,
+        pipeline,
+        section,
+        model_id="shapes" if section.kind == "shapes" and not section.path else _name(path),
+        fingerprint=revision or weights_fingerprint(folder),
+        load_text_pipeline=text_pipeline,
+    )
+    if with_text_encoders:
+        adapter.load_text_encoders()
+    return adapter
+
+
+def _device(section: ModelConfig) -> str:
+    device = section.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise BadInputError("model.device = 'cuda': this process sees no GPU; use model.device=auto or a GPU worker")
+    if device == "cpu" and section.offload != "none":
+        raise BadInputError(f"model.offload = {section.offload!r}: needs a GPU to load from; use model.offload=none")
+    return device
+
+
+def _shifted(scheduler: Any, shift: float) -> Any:
+    """The scheduler with its timesteps shifted by another constant."""
+    known = [name for name in ("flow_shift", "shift") if name in scheduler.config]
+    if not known or scheduler.config.get("use_dynamic_shifting"):
+        raise BadInputError(
+            f"model.flow_shift = {shift:g}: {type(scheduler).__name__} takes its shift from the picture's size or has "
+            "none; set model.flow_shift=0"
+        )
+    return type(scheduler).from_config(scheduler.config, **{known[0]: shift})
+
+
+def _name(path: str) -> str:
+    return Path(path).resolve().name if Path(path).is_dir() else path
