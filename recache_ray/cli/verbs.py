@@ -333,7 +333,7 @@ VERBS = {
         ),
         Verb(
             name="bench alpha",
-            summary="a policy per weight of the quality term: LPIPS and quality of each, and their plot; resumable",
+            summary="LPIPS and quality of a policy per weight of the quality term, with plot; resumable",
             start="fresh",
             useful=("bench.alphas", "bench.quality_only", "reward", "run", "learning.budgets", "runtime.num_workers"),
             examples=(
