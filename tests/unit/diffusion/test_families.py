@@ -38,7 +38,7 @@ def test_published_sizes_suit_the_pipeline(family: Any) -> None:
     """As far as it can be told without the real configuration: multiples that pipelines check themselves."""
     for file in CONF.glob("*.yaml"):
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if values["kind"] != family.kind:
+        if values["kind"] != family.kind or "defaults" in values:  # another name for one of the others
             continue
         assert values["height"] % 16 == values["width"] % 16 == 0
         assert (values["frames"] > 1) == family.is_video
