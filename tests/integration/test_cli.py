@@ -183,7 +183,8 @@ def test_a_rival_search_gets_the_learners_evaluations_and_all_costs_are_stated(
     measured = json.loads((trained / "schedules.json").read_text())["provenance"]["evaluations"]
     costs = COSTS.read(trained / "evaluation" / "cost.parquet")
     parts = {cost.part: cost for cost in costs if cost.method == "policy"}
-    assert set(parts) == {"references", "policy gradient", "polish"}
+    # the polish was told of rivals that had to be calibrated
+    assert set(parts) == {"references", "policy gradient", "polish", "residuals"}
     assert parts["policy gradient"].generations + parts["polish"].generations >= measured > 0
     assert parts["polish"].generations <= 6
     num_steps = json.loads((trained / "config.json").read_text())["model"]["num_steps"]
@@ -359,7 +360,7 @@ def test_the_wheel_brings_its_configuration(tmp_path: Path) -> None:
 
     done = recache("train", "mechanism=newton2", "--print-config", cwd=tmp_path, PYTHONPATH=str(tmp_path / "installed"))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["mechanism"] == {"kind": "newton", "order": 2}
+    assert json.loads(done.stdout)["mechanism"] == {"kind": "newton", "order": 2, "cut": "stack"}
 
 
 def one_line(capsys: pytest.CaptureFixture[str], says: list[str]) -> None:
