@@ -28,7 +28,9 @@ Pair = tuple[int, Schedule]
 ROUNDS = 40
 ENUMERATE_UP_TO = 500
 MAX_CANDIDATES = 1500
+# Measurements the surrogate is fitted on: as many in all, and at least as many for every budget.
 MAX_FITTED = 1000
+MIN_FITTED_PER_BUDGET = 150
 REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
@@ -126,7 +128,7 @@ class LocalSearch:
     def _recommended(self) -> list[Pair]:
         """Every budget's mode on all requests, then its rivals, all on the same few requests."""
         modes = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
-        few = random.Random(derive_seed("rivals", self._seed)).sample(self.requests, self._requests_each)
+        few = self._order()[: self._requests_each]
         tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in few if r in self._open(s)]
         return list(dict.fromkeys((*modes, *tried)))
 
@@ -151,20 +153,31 @@ class LocalSearch:
         for schedule, mean, deviation in zip(begun, mean_S.tolist(), deviation_S.tolist(), strict=False):
             if mean + deviation > beaten[schedule.budget] or self._open(best[schedule.budget]):
                 hopes[schedule] = mean
+        return self._next_requests(hopes)
+
+    def _next_requests(self, hopes: Mapping[Schedule, float]) -> list[Pair]:
+        """For every budget, the schedules of highest hope, each on the next few of its requests.
+
+        All schedules take the requests in the same order, one per round: those that run on the same request share
+        the forwards of their common prefixes.
+        """
         chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
+        place = {request: index for index, request in enumerate(self._order())}
         return [
             (request, schedule)
             for budget in self.starts
             for schedule in _highest(hopes, budget, chosen_each)
-            for request in self._open(schedule)[: self._requests_each]
+            for request in sorted(self._open(schedule), key=place.__getitem__)[: self._requests_each]
         ]
+
+    def _order(self) -> list[int]:
+        """The validation requests as this round visits them."""
+        return random.Random(derive_seed("order", self._seed, self._round)).sample(self.requests, len(self.requests))
 
     def _promising(self) -> list[Pair]:
         """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""
         generator = random.Random(derive_seed("polish", self._seed, self._round))
         surrogate = self._fitted()
-        requests_each = self._requests_each
-        chosen_each = max(1, self._per_round // (len(self.starts) * requests_each))
         candidates = self._neighbourhood(self._centres(surrogate), generator)
         hopes = self._hopes(surrogate, candidates)
         for _ in range(CLIMBS):
@@ -173,12 +186,7 @@ class LocalSearch:
             around = {s for schedules in peaks.values() for peak in schedules for s in moves.relocations(peak)}
             fresh = sorted(s for s in around if s not in hopes and self._is_candidate(s))
             hopes |= self._hopes(surrogate, _sampled(fresh, MAX_CANDIDATES // 2, generator))
-        wanted: list[Pair] = []
-        for budget in self.starts:
-            for schedule in _highest(hopes, budget, chosen_each):
-                unmeasured = self._open(schedule)
-                generator.shuffle(unmeasured)
-                wanted.extend((request, schedule) for request in unmeasured[:requests_each])
+        wanted = self._next_requests(hopes)
         generator.shuffle(wanted)
         return wanted
 
@@ -228,11 +236,11 @@ class LocalSearch:
         return self._surrogate
 
     def _best_rows(self) -> list[Measurement]:
-        """About MAX_FITTED measurements: per budget all those of the best schedules, where precision matters.
+        """The measurements of the best schedules of every budget, where precision matters; how many: MAX_FITTED.
 
         A schedule is fitted with its failures or not at all: its best rows alone would hide the prompts it fails on.
         """
-        per_budget = MAX_FITTED // len(self.starts)
+        per_budget = max(MIN_FITTED_PER_BUDGET, MAX_FITTED // len(self.starts))
         rows = [
             Measurement(schedule, request, reward)
             for schedule, rewards in self._rewards.items()
