@@ -169,6 +169,12 @@ class LearningConfig:
     policy_lag: int = knob(0, "updates a task's policy may trail in deterministic order; 0 is synchronous", ge=0, le=64)
     max_policy_lag: int = knob(4, "arrival order drops groups older than this, counted", ge=0, le=1024)
     polish_evaluations: int = knob(1600, "rewards spent on local moves around the mode, on validation prompts", ge=0)
+    num_judges: int = knob(
+        0,
+        "validation prompts the polish judges schedules on, drawn by how hard they are after all have been screened; "
+        "0 means all, each counting the same",
+        ge=0,
+    )
     rivals: tuple[str, ...] = knob(
         ("uniform_warm", "uniform_ends", "magcache_frozen", "dpcache"),
         "baselines whose schedules the polish tries first; those that need a calibration are calibrated before",

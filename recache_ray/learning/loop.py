@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -14,12 +14,14 @@ from recache_ray.config.sections import LearningConfig
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
 from recache_ray.learning.dispatch import Dispatcher
 from recache_ray.learning.failures import FailureLedger
+from recache_ray.learning.judges import Judges, screening_schedules
 from recache_ray.learning.learner import Learner
 from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.learning.polish import LocalSearch
 from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome, work_metrics
+from recache_ray.learning.screening import screen
 from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
@@ -148,11 +150,13 @@ class TrainingLoop:
     def polish(self, evaluations: int) -> ScheduleTable:
         """Local search on the validation requests; rounds that the memo knows from before a resume cost nothing."""
         policy, version = self.learner.policy, self.learner.version
+        task_ids = itertools.count(self.section.num_updates * self.section.tasks_per_update)
+        judges = self.judges(task_ids) if evaluations else Judges.evenly(self.validation)
         search = start_search(
             policy,
             self.memo,
             version,
-            self.validation,
+            judges,
             self.plan.requests,
             evaluations=evaluations,
             seed=self.plan.seed,
@@ -160,11 +164,10 @@ class TrainingLoop:
         )
         polish_failures = FailureLedger(self.section.max_failure_share)  # replayed with the rounds, so not saved
         self.meter.begin("polish", 0)
-        task_ids = itertools.count(self.section.num_updates * self.section.tasks_per_update)
         while pairs := search.propose():
             self._check_stop()
             version += 1
-            wanted = {pair: (self.validation[pair[0]], pair[1]) for pair in pairs}
+            wanted = {pair: (judges.requests[pair[0]], pair[1]) for pair in pairs}
             missing = [pair for pair in wanted.values() if self.memo.get(*pair) is None]
             groups, failures = measure(self.pool, self.plan.mechanism, missing, task_ids, self._check_stop)
             polish_failures.count(len(groups) + len(failures), failures)
@@ -172,7 +175,7 @@ class TrainingLoop:
                 self.memo.record(group, version)
             known = {pair: self.memo.get(*request_and_schedule) for pair, request_and_schedule in wanted.items()}
             search.observe({pair: None if found is None else found.reward for pair, found in known.items()})
-            metrics = {**self._polish_metrics(search), **work_metrics(groups)}
+            metrics = {**self._polish_metrics(search, judges), **work_metrics(groups)}
             if missing:
                 self._log(metrics, version)
                 self.save()
@@ -180,10 +183,31 @@ class TrainingLoop:
             self.meter.report("polish", search.spent, search.evaluations, metrics)
         if evaluations:
             policy.set_validated(search.best())
-        return schedule_table(policy, self.memo, self.validation, search.best(), self.plan.seed)
+        return schedule_table(policy, self.memo, judges, search.best(), self.plan.seed)
 
-    def _polish_metrics(self, search: LocalSearch) -> dict[str, float]:
-        rows = validation_metrics(self.memo, self.validation, search.best()).values()
+    def judges(self, task_ids: Iterator[int]) -> Judges:
+        """The validation requests the polish judges on: all, or as many as configured, after screening them all."""
+        num = self.section.num_judges
+        if not 0 < num < len(self.validation):
+            return Judges.evenly(self.validation)
+        judges = screen(
+            self.pool,
+            self.memo,
+            self.validation,
+            screening_schedules(self.learner.policy.num_steps, self.plan.budgets),
+            num,
+            seed=self.plan.seed,
+            version=self.learner.version,
+            failures=FailureLedger(self.section.max_failure_share),
+            task_ids=task_ids,
+            check_stop=self._check_stop,
+            meter=self.meter,
+        )
+        self.save()
+        return judges
+
+    def _polish_metrics(self, search: LocalSearch, judges: Judges) -> dict[str, float]:
+        rows = validation_metrics(self.memo, judges, search.best()).values()
         names = sorted({name for row in rows for name in row} - {"num_samples"})
         means = {f"polish/{name}": fmean(row[name] for row in rows if name in row) for name in names}
         return means | {"polish/evaluations": float(search.spent)}

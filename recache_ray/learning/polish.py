@@ -9,6 +9,7 @@ rounds from the reward memo.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ class LocalSearch:
     Args:
         starts: schedules to begin from per budget, the policy's mode first; all budgets to search. The mode is judged
             on every request at once, the others where the surrogate thinks them promising.
+        weights: of the requests in the mean reward that is maximised; without them all count the same.
         rivals: further schedules per budget that somebody recommends: all are tried in the first round, each on a
             share of the requests, so that the surrogate knows their surroundings.
         requests: numbers of the validation requests a schedule is judged on.
@@ -62,9 +64,12 @@ class LocalSearch:
         evaluations: int,
         seed: int,
         rivals: Mapping[int, Sequence[Schedule]] | None = None,
+        weights: Sequence[float] | None = None,
     ) -> None:
         self.starts = {budget: tuple(dict.fromkeys(starts[budget])) for budget in sorted(starts)}
         self.requests = tuple(requests)
+        equal = [1.0 / len(self.requests)] * len(self.requests)
+        self.weights = dict(zip(self.requests, weights or equal, strict=True))
         self.evaluations = evaluations
         self.spent = 0
         self._seed = seed
@@ -111,7 +116,7 @@ class LocalSearch:
 
     def _best(self, budget: int) -> tuple[Schedule, float | None]:
         means = [
-            (fmean(rewards[request] for request in self.requests), schedule)
+            (math.fsum(weight * rewards[request] for request, weight in self.weights.items()), schedule)
             for schedule, rewards in self._rewards.items()
             if schedule.budget == budget and schedule not in self._failed and not self._open(schedule)
         ]
@@ -232,7 +237,8 @@ class LocalSearch:
         """The surrogate on the most telling measurements, its variances chosen anew every few rounds."""
         rows = self._best_rows()
         keep = self._surrogate is not None and self._round % REFIT_EVERY
-        self._surrogate = fit_surrogate(rows, self._surrogate.variances if keep and self._surrogate else None)
+        variances = self._surrogate.variances if keep and self._surrogate else None
+        self._surrogate = fit_surrogate(rows, variances, self.weights)
         return self._surrogate
 
     def _best_rows(self) -> list[Measurement]:

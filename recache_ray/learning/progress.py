@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 from recache_ray.schedules import ScheduleTable
 from recache_ray.types import RolloutGroup
 
-Phase: TypeAlias = Literal["references", "learn", "polish", "calibrate", "search", "evaluate", "tables", "bench"]
+Phase: TypeAlias = Literal[
+    "references", "learn", "screen", "polish", "calibrate", "search", "evaluate", "tables", "bench"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Progress:
     """One line of progress.
 
     Attributes:
-        phase: ``learn`` counts updates, ``polish``, ``search`` and ``tables`` evaluations, the others tasks.
+        phase: ``learn`` counts updates, ``screen`` prompts, ``polish``, ``search`` and ``tables`` evaluations, the
+            others tasks.
         reward: mean reward of the last update or, while polishing, of the best schedules so far.
         lpips: the same for LPIPS; NaN where the reward does not measure it.
         lag: mean policy lag of the last update's groups.

@@ -12,7 +12,8 @@ how far smooth histograms over (start / T, end / T) overlap), c the cumulative c
 standardised per budget, those that are costs with a minus sign as logarithms.
 
 The mean over requests of rewards -c_p moves, to first order, like the mean of -ln c_p weighted by each request's share
-in the sum of the costs; so hard requests weigh more, and the weights are taken from the measurements of each budget.
+in the sum of the costs; so hard requests weigh more, and these shares are taken from the measurements of each budget.
+Where the mean itself is weighted, its weights multiply them.
 
 Shapes: P requests asked about, N measured pairs, U distinct schedules among them, S schedules asked about, G nodes.
 """
@@ -22,7 +23,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -139,9 +140,16 @@ class RewardSurrogate:
         return covariance
 
 
-def fit_surrogate(measurements: Sequence[Measurement], variances: Variances | None = None) -> RewardSurrogate:
-    """Fit with the given variances, or with those of :data:`SETTINGS` under which the measurements are likeliest."""
-    return RewardSurrogate(_Data(measurements), variances or likeliest_variances(measurements))
+def fit_surrogate(
+    measurements: Sequence[Measurement],
+    variances: Variances | None = None,
+    weights: Mapping[int, float] | None = None,
+) -> RewardSurrogate:
+    """Fit with the given variances, or with those of :data:`SETTINGS` under which the measurements are likeliest.
+
+    ``weights`` are those of the requests in the mean that is asked for; without them all count the same.
+    """
+    return RewardSurrogate(_Data(measurements, weights), variances or likeliest_variances(measurements))
 
 
 def likeliest_variances(measurements: Sequence[Measurement]) -> Variances:
@@ -158,7 +166,8 @@ def likeliest_variances(measurements: Sequence[Measurement]) -> Variances:
 class _Data:
     """The measurements in the form every fit on them shares."""
 
-    def __init__(self, measurements: Sequence[Measurement]) -> None:
+    def __init__(self, measurements: Sequence[Measurement], weights: Mapping[int, float] | None = None) -> None:
+        self.weights = weights
         rows = {schedule: row for row, schedule in enumerate(dict.fromkeys(m.schedule for m in measurements))}
         self.schedules = tuple(rows)
         self.features = _Features.of(self.schedules)
@@ -178,8 +187,9 @@ class _Data:
         self.target_N = torch.tensor(targets, dtype=torch.float64)
 
     def request_weights(self, budget: int, requests: Sequence[int]) -> Tensor:
-        """Share of each request in the sum of the costs of this budget's schedules [P]; equal for other rewards.
+        """Share of each request in the weighted sum of the costs of this budget's schedules [P].
 
+        For rewards that are no costs, its share in the mean.
         A request's cost is the geometric mean of what was measured on it, drawn towards the budget's as if
         ``_PRIOR_ROWS`` more had been.
         """
@@ -190,6 +200,8 @@ class _Data:
             for index, request in enumerate(requests):
                 seen = self.seen_N[here_N & (self.request_N == request)]
                 weight_P[index] = torch.exp((usual - seen).sum() / (len(seen) + _PRIOR_ROWS))
+        if self.weights is not None:
+            weight_P *= torch.tensor([self.weights[request] for request in requests], dtype=torch.float64)
         return weight_P / weight_P.sum()
 
 

@@ -7,6 +7,7 @@ from statistics import fmean
 
 import torch
 
+from recache_ray.learning.judges import Judges
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.moves import evenly_spaced
 from recache_ray.learning.polish import LocalSearch
@@ -23,7 +24,7 @@ def start_search(
     policy: BudgetPolicy,
     memo: RewardMemo,
     version: int,
-    validation: Sequence[GenerationRequest],
+    judges: Judges,
     training: Sequence[GenerationRequest],
     *,
     evaluations: int,
@@ -38,27 +39,32 @@ def start_search(
             generator = torch.Generator().manual_seed(derive_seed("starts", seed, budget))
             sampled = batch.at(budget).sample(POLICY_SAMPLES, generator)
             starts[budget] = (mode, evenly_spaced(policy.num_steps, budget), *sampled)
-    requests = list(dict.fromkeys((*validation, *training)))
+    requests = list(dict.fromkeys((*judges.requests, *training)))
     measured = [
         Measurement(schedule, number, breakdown.reward)
         for number, request in enumerate(requests)
         for schedule, breakdown in memo.known(request, version).items()
     ]
-    return LocalSearch(starts, range(len(validation)), measured, evaluations, seed, rivals)
+    return LocalSearch(starts, range(len(judges.requests)), measured, evaluations, seed, rivals, judges.weights)
 
 
 def validation_metrics(
-    memo: RewardMemo, validation: Sequence[GenerationRequest], schedules: Mapping[int, Schedule]
+    memo: RewardMemo, judges: Judges, schedules: Mapping[int, Schedule]
 ) -> dict[int, dict[str, float]]:
-    """Mean reward and metrics of each budget's schedule over the validation requests it was measured on."""
+    """Weighted mean of reward and metrics of each budget's schedule over the judges it was measured on."""
     rows = {}
     for budget, schedule in schedules.items():
-        found = [b for request in validation if (b := memo.get(request, schedule)) is not None]
+        found = [
+            (weight, breakdown)
+            for request, weight in zip(judges.requests, judges.weights, strict=True)
+            if (breakdown := memo.get(request, schedule)) is not None
+        ]
         if found:
-            names = sorted(found[0].metrics)
+            weights, breakdowns = zip(*found, strict=True)
+            names = sorted(breakdowns[0].metrics)
             rows[budget] = {
-                "reward": fmean(breakdown.reward for breakdown in found),
-                **{name: fmean(breakdown.metrics[name] for breakdown in found) for name in names},
+                "reward": fmean((breakdown.reward for breakdown in breakdowns), weights),
+                **{name: fmean((breakdown.metrics[name] for breakdown in breakdowns), weights) for name in names},
                 "num_samples": float(len(found)),
             }
     return rows
@@ -67,7 +73,7 @@ def validation_metrics(
 def schedule_table(
     policy: BudgetPolicy,
     memo: RewardMemo,
-    validation: Sequence[GenerationRequest],
+    judges: Judges,
     schedules: Mapping[int, Schedule],
     seed: int,
 ) -> ScheduleTable:
@@ -76,6 +82,6 @@ def schedule_table(
         num_steps=policy.num_steps,
         schedules=dict(schedules),
         mechanism={"id": memo.mechanism.id, "kind": memo.mechanism.kind, "order": memo.mechanism.order},
-        metrics=validation_metrics(memo, validation, schedules),
+        metrics=validation_metrics(memo, judges, schedules),
         provenance={"seed": seed, "evaluations": len(memo)},
     )

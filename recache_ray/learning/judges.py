@@ -1,0 +1,108 @@
+"""Which validation requests a schedule is judged on, and how much each counts.
+
+The mean of LPIPS over prompts is made by a few of them, and those are hard for every schedule. So many prompts are
+screened with a few cheap schedules, and those judged on are drawn with probability proportional to the error found
+there; weighted by the inverse of that probability, their mean stays an estimate of the mean over all prompts, of far
+smaller variance than that of as many prompts drawn evenly (importance sampling, Horvitz and Thompson 1952).
+
+Shapes: P requests screened, n requests drawn, S screening schedules.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import fmean, pstdev
+
+from recache_ray.learning.log_domain import are_costs
+from recache_ray.learning.moves import evenly_spaced
+from recache_ray.schedules import Schedule
+from recache_ray.seeding import derive_seed
+from recache_ray.types import GenerationRequest
+
+# Least difficulty of a prompt, as a share of the mean: one that looked easy may still turn out to be hard.
+FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Requests with their shares in the mean, which sum to one."""
+
+    requests: tuple[GenerationRequest, ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def evenly(cls, requests: Sequence[GenerationRequest]) -> Judges:
+        """All of them, each counting the same."""
+        return cls(tuple(requests), (1.0 / len(requests),) * len(requests))
+
+
+def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
+    """Evenly spaced schedules in the lower half of the budgets, where errors are large and generations cheap."""
+    chosen = {budgets[len(budgets) // 8], budgets[len(budgets) // 3]}
+    return tuple(evenly_spaced(num_steps, budget) for budget in sorted(chosen))
+
+
+def draw_judges(
+    requests: Sequence[GenerationRequest],
+    rewards: Mapping[Schedule, Sequence[float]],
+    num: int,
+    seed: int,
+) -> Judges:
+    """Draw ``num`` of the requests, hard ones more often.
+
+    Args:
+        requests: P requests.
+        rewards: of each screening schedule, one per request [P].
+        num: how many to draw, below P.
+        seed: of the drawing.
+    """
+    difficulty_P = _difficulties(list(rewards.values()))
+    chance_P = _inclusion(difficulty_P, num)
+    drawn = _systematic(chance_P, num, random.Random(derive_seed("judges", seed)))
+    total = sum(1.0 / chance_P[index] for index in drawn)
+    return Judges(tuple(requests[index] for index in drawn), tuple(1.0 / chance_P[index] / total for index in drawn))
+
+
+def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:
+    """How much a request moves the mean: its cost, every schedule counting alike; for other rewards their spread."""
+    if are_costs([reward for rewards_P in rewards_SP for reward in rewards_P]):
+        shares_SP = [[reward / (fmean(rewards_P) or 1.0) for reward in rewards_P] for rewards_P in rewards_SP]
+        raw_P = [fmean(column) for column in zip(*shares_SP, strict=True)]
+    else:
+        raw_P = [pstdev(column) for column in zip(*rewards_SP, strict=True)]
+    least = FLOOR * fmean(raw_P) or 1.0
+    return [value + least for value in raw_P]
+
+
+def _inclusion(difficulty_P: Sequence[float], num: int) -> list[float]:
+    """Probabilities [P] proportional to difficulty, none above one, that sum to ``num``."""
+    chance_P = [0.0] * len(difficulty_P)
+    certain: set[int] = set()
+    while True:
+        rest = sum(value for index, value in enumerate(difficulty_P) if index not in certain)
+        for index, value in enumerate(difficulty_P):
+            chance_P[index] = 1.0 if index in certain else (num - len(certain)) * value / rest
+        above = {index for index, chance in enumerate(chance_P) if chance > 1.0}
+        if not above:
+            return chance_P
+        certain |= above
+
+
+def _systematic(chance_P: Sequence[float], num: int, generator: random.Random) -> list[int]:
+    """``num`` distinct indices, each with its probability: evenly spaced marks on the line of summed chances."""
+    order = generator.sample(range(len(chance_P)), len(chance_P))
+    ends = list(accumulate(chance_P[index] for index in order))
+    first = generator.random()
+    drawn: list[int] = []
+    position = 0
+    for number in range(num):
+        mark = (first + number) * ends[-1] / num
+        # no chance is above one, so the next mark is past this interval but for rounding
+        while ends[position] <= mark and len(order) - position > num - number:
+            position += 1
+        drawn.append(order[position])
+        position += 1
+    return sorted(drawn)
