@@ -10,6 +10,7 @@ from recache_ray.build.gates import Gates, find_gates, gate_requests
 from recache_ray.build.requests import prompt_set
 from recache_ray.config.root import Config, load_config
 from recache_ray.evaluation.gate_threshold import MatchedGate
+from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.inline import InlinePool
 from recache_ray.schedules import Schedule
 from recache_ray.testing.tiny_worker import NUM_STEPS, build_tiny_worker
@@ -67,6 +68,8 @@ def test_without_adaptive_baselines_nothing_runs() -> None:
 
 def test_a_budget_that_a_gate_does_not_reach_is_said_with_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     class OutOfReach:
+        work = Work()
+
         def __init__(self, *arguments: object) -> None: ...
 
         def match(self, budget: int) -> MatchedGate:

@@ -41,9 +41,9 @@ class PixelScorer(DifferenceScorer):
     """With a PSNR that depends on the picture."""
 
     def score(
-        self, images: NDArray[np.uint8], reference_image: NDArray[np.uint8], all_metrics: bool = False
+        self, images: NDArray[np.uint8], reference_image: NDArray[np.uint8], prompt: str = "", all_metrics: bool = False
     ) -> list[RewardBreakdown]:
-        rows = super().score(images, reference_image, all_metrics)
+        rows = super().score(images, reference_image, prompt, all_metrics)
         figures = psnr(images, reference_image)
         return [
             RewardBreakdown(row.reward, {**row.metrics, "psnr": figure})

@@ -43,13 +43,24 @@ def config(values: dict[str, Any]) -> Config:
 
 def test_flux_takes_the_gpu_hours_estimated_for_it() -> None:
     made = make_plan(config({**PUBLISHED_RUN, "model": FLUX}))
-    references, gradient, polish, _ = made.phases
-    assert (references.generations, gradient.generations, polish.generations) == (400, 12_800, 0)
+    references, gradient, screening, polish, _ = made.phases
+    done = (references.generations, gradient.generations, screening.generations, polish.generations)
+    assert done == (400, 12_800, 0, 0)
     assert gradient.flops(made.step) / gradient.generations / 1e12 == pytest.approx(893, rel=0.01)
     assert references.seconds(made.step, 0.0) / 400 == pytest.approx(9.3, rel=0.01)
     assert references.seconds(made.step, 0.3) / 3600 == pytest.approx(1.07, rel=0.05)
     assert gradient.seconds(made.step, 0.3) / 3600 == pytest.approx(9.0, rel=0.05)
     assert made.measured_on == ""
+
+
+def test_screening_is_counted_where_only_some_validation_prompts_judge() -> None:
+    prompts = {"num_train": 8, "num_validation": 100, "num_test": 8}
+    learning = {"budgets": "5..25", "polish_evaluations": 500, "num_judges": 24}
+    values = {**PUBLISHED_RUN, "model": FLUX, "prompts": prompts}
+    by_name = {phase.name: phase for phase in make_plan(config({**values, "learning": learning})).phases}
+    assert by_name["screening"].generations == 200 and by_name["screening"].computed_steps == 100 * (7 + 12)
+    all_judge = make_plan(config({**values, "learning": {**learning, "num_judges": 100}})).phases
+    assert {phase.name: phase.generations for phase in all_judge}["screening"] == 0
 
 
 def test_wan_takes_the_gpu_hours_estimated_for_it() -> None:
