@@ -31,7 +31,7 @@ ENUMERATE_UP_TO = 500
 MAX_CANDIDATES = 1500
 # Measurements the surrogate is fitted on: as many in all, and at least as many for every budget.
 MAX_FITTED = 1000
-MIN_FITTED_PER_BUDGET = 150
+MIN_FITTED_PER_BUDGET = 100
 REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
