@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from recache_ray.build.progress import OnProgress
@@ -36,6 +36,7 @@ def open_pool(config: Config, on_status: OnProgress) -> Iterator[RolloutPool]:
     Raises:
         BadInputError, RunFailedError: if the workers cannot start.
     """
+    from recache_ray.build.node_worker import make_node_worker, store_mark
     from recache_ray.build.worker import make_worker
 
     check_runtime(config)
@@ -50,9 +51,14 @@ def open_pool(config: Config, on_status: OnProgress) -> Iterator[RolloutPool]:
         return
     from recache_ray.distributed.cluster import connect
     from recache_ray.distributed.ray_pool import RayPool
+    from recache_ray.distributed.rollout_host import WorkerFactory
 
-    with connect(config.runtime, on_status):
-        pool = RayPool(partial(make_worker, config), config.runtime, on_status)
+    with ExitStack() as stack:
+        stack.enter_context(connect(config.runtime, on_status))
+        factory: WorkerFactory = partial(make_worker, config)
+        if config.runtime.address:
+            factory = partial(make_node_worker, config, stack.enter_context(store_mark(config.references.dir)))
+        pool = RayPool(factory, config.runtime, on_status)
         try:
             yield pool
         finally:

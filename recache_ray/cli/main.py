@@ -15,7 +15,8 @@ from types import FrameType
 
 from recache_ray.cli.help import overview, verb_help
 from recache_ray.cli.resolve import resolve
-from recache_ray.cli.verbs import INTERRUPTED, VERBS, Verb
+from recache_ray.cli.verb import INTERRUPTED, Verb
+from recache_ray.cli.verbs import VERBS
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RecacheError
@@ -58,7 +59,10 @@ def _command(arguments: list[str]) -> int:
         if option in rest:
             print(verb_help(verb, every_setting=option == "--help-all"))
             return 0
-    config = resolve([argument for argument in rest if argument != "--print-config"], verb.spellings, verb.start)
+    given = [argument for argument in rest if argument != "--print-config"]
+    named = {argument.partition("=")[0] for argument in given}
+    presets = [preset for preset in verb.presets if preset.partition("=")[0] not in named]
+    config = resolve([*presets, *given], verb.spellings, verb.start)
     if "--print-config" in rest:
         print(json.dumps(to_mapping(config), indent=2))
         return 0

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from recache_ray.config import sections as s
+from recache_ray.config.faults import FaultsConfig
 from recache_ray.config.knobs import from_mapping, section
+from recache_ray.config.submit import SubmitConfig
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
 
@@ -34,6 +36,8 @@ class Config:
     results: s.ResultsConfig = section(s.ResultsConfig)
     plan: s.PlanConfig = section(s.PlanConfig)
     cluster: s.ClusterConfig = section(s.ClusterConfig)
+    faults: FaultsConfig = section(FaultsConfig)
+    submit: SubmitConfig = section(SubmitConfig)
 
 
 def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:

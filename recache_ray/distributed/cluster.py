@@ -24,6 +24,7 @@ from ray._private.utils import get_num_cpus
 from ray._raylet import Config  # type: ignore[attr-defined]
 
 from recache_ray.config.sections import RuntimeConfig
+from recache_ray.distributed.admission import ask_admission
 from recache_ray.distributed.join_errors import why_not_joined
 from recache_ray.distributed.session_folder import session_folder
 from recache_ray.errors import BadInputError, RunFailedError
@@ -55,6 +56,8 @@ def connect(section: RuntimeConfig, on_status: Callable[[str], None] | None = No
         yield
         return
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    # paragraphs about lost workers reach the terminal whatever log_to_driver says; the pool reports them in one line
+    ray_worker.print_to_stdstream = lambda data, ignore_prefix: _LOG.debug("%s", data["lines"])
     if section.address:
         _join(section.address)
         try:
@@ -115,8 +118,6 @@ def _start_local(folder: str) -> None:
     if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     Config.initialize("")  # Ray has read the environment at import
-    # paragraphs about lost workers reach the terminal whatever log_to_driver says; the pool reports them in one line
-    ray_worker.print_to_stdstream = lambda data, ignore_prefix: _LOG.debug("%s", data["lines"])
     try:
         ray.init(
             address="local",
@@ -133,10 +134,12 @@ def _start_local(folder: str) -> None:
 
 
 def _join(address: str) -> None:
-    place = re.fullmatch(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d+)", address)
+    place = re.fullmatch(r"(ray://)?\[?([^\[\]/]+?)\]?:(\d+)", address)
     try:
         if place is not None:
-            socket.create_connection((place[1], int(place[2])), timeout=_ANSWER_S).close()  # Ray would try for minutes
+            socket.create_connection((place[2], int(place[3])), timeout=_ANSWER_S).close()  # Ray would try for minutes
+            if not place[1]:
+                ask_admission(address, _ANSWER_S)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise BadInputError(f"runtime.address = {address!r}: {why_not_joined(error)}") from error

@@ -19,7 +19,8 @@ def why_not_joined(error: BaseException) -> str:
     if "no authentication token was found" in text:
         return f"there is no token here; {_SAME_TOKEN}"
     if type(error).__name__ == "AuthenticationError" or "uthentication token" in text:
-        what = "asks for a token" if "is currently" in text else "refuses the token from here"
+        sent = "wrong authentication token" in text or not ("is currently" in text or "token sent" in text)
+        what = "refuses the token from here" if sent else "asks for a token"
         return f"the cluster {what}; {_SAME_TOKEN}"
     versions = _VERSIONS.findall(text)
     if "ersion mismatch" in text and len(versions) == 2:

@@ -40,15 +40,19 @@ class ClusterFileReport:
         return not self.problems and not self.to_do
 
 
-def check_cluster_file(path: Path) -> ClusterFileReport:
+def check_cluster_file(path: Path, setting: str = "cluster.file") -> ClusterFileReport:
     """Check a file for ``ray up``, a KubeRay object or the runtime environment of a job.
 
     Paths in the file are taken relative to the working directory, as ``ray up`` takes them.
 
+    Args:
+        path: the file.
+        setting: what named it, for the message where it cannot be read.
+
     Raises:
         BadInputError: if it cannot be read, is not YAML or none of these.
     """
-    text, document = _read(path)
+    text, document = _read(path, setting)
     known: dict[str, tuple[Callable[[Document], Iterator[str]], Callable[[Document], Iterator[str]]]] = {
         "RayCluster": (kuberay.cluster_problems, kuberay.nodes),
         "RayJob": (kuberay.job_problems, kuberay.nodes),
@@ -77,13 +81,13 @@ def check_cluster_file(path: Path) -> ClusterFileReport:
     return ClusterFileReport(kind, found, tuple(to_do), () if found else tuple(nodes(document)))
 
 
-def _read(path: Path) -> tuple[str, Document]:
+def _read(path: Path, setting: str) -> tuple[str, Document]:
     try:
         text = path.read_text(encoding="utf-8")
         document = yaml.safe_load(text)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text in UTF-8"
-        raise BadInputError(f"cluster.file = {str(path)!r}: cannot be read ({reason}); name a YAML file") from error
+        raise BadInputError(f"{setting} = {str(path)!r}: cannot be read ({reason}); name a YAML file") from error
     except yaml.YAMLError as error:
         raise BadInputError(f"{path}: not YAML ({' '.join(str(error).split())[:200]}); correct it") from error
     if not isinstance(document, Mapping):

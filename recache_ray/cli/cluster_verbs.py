@@ -1,0 +1,55 @@
+"""The verbs about clusters and what happens on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recache_ray.cli.verb import MISSED_TARGET, Finished, Verb
+
+if TYPE_CHECKING:
+    from recache_ray.cli.progress import ProgressPrinter
+    from recache_ray.config.root import Config
+
+
+def _bench_faults(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.bench_faults import bench_faults
+
+    text, held = bench_faults(config, progress)
+    return Finished(text, 0 if held else MISSED_TARGET)
+
+
+def _submit(config: Config, progress: ProgressPrinter) -> Finished:
+    from recache_ray.build.submit import submit
+    from recache_ray.cli.command_line import typed_settings
+
+    return Finished(submit(config, typed_settings(config, but=("submit", "generate"))))
+
+
+CLUSTER_VERBS = (
+    Verb(
+        name="submit",
+        summary="train as a job of a Ray cluster, with the settings of train; leave, and come back to its log",
+        start="fresh",
+        useful=("submit", "run.dir", "references.dir", "runtime.num_workers", "runtime.min_workers", "tracking"),
+        examples=(
+            "recache submit run.dir=/shared/runs/shapes references.dir=/shared/references/shapes tracking=jsonl",
+            "recache submit job_id=flux-1 follow=true model=flux_dev prompts.file=/shared/prompts.txt "
+            "run.dir=/shared/runs/flux",
+        ),
+        run=_submit,
+        spellings={name: f"submit.{name}" for name in ("server", "runtime_env", "job_id", "follow")},
+        presets=("runtime=cluster",),
+    ),
+    Verb(
+        name="bench faults",
+        summary="a training on a local cluster, killed at random in every role, against the same one in peace",
+        start="fresh",
+        useful=("faults", "run"),
+        examples=(
+            "recache bench faults",
+            "recache bench faults seconds=60 kills=6 run.seed=3",
+        ),
+        run=_bench_faults,
+        spellings={name: f"faults.{name}" for name in ("seconds", "kills", "roles")},
+    ),
+)
