@@ -224,7 +224,8 @@ class RolloutTask:
         known: rewards already measured for this request and mechanism, so that no argument is evaluated twice.
         policy_version: the version to sample from; 0 and unused when schedules are given.
         all_metrics: also measure the metrics only evaluation needs (PSNR, SSIM, quality).
-        return_images: also return every generation as PNG bytes (for grids; keep M small).
+        return_images: also return every generation as PNG bytes, animated where it is a video (for grids; keep M
+            small).
 
     Example: ``RolloutTask(7, request, spec, budgets=(3, 3, 5, 5), sampling_seed=11, policy_version=2)``.
     """

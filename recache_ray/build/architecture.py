@@ -14,7 +14,7 @@ from recache_ray.diffusion.architecture import (
     architecture_of_folder,
     architecture_of_hub,
 )
-from recache_ray.diffusion.shapes import model_path
+from recache_ray.diffusion.embedded import embedded_model
 from recache_ray.errors import BadInputError
 
 
@@ -24,9 +24,10 @@ def known_architecture(section: ModelConfig) -> Architecture | None:
     Raises:
         BadInputError: if the folder is not one of a pipeline.
     """
-    folder = Path(section.path).expanduser() if section.path else model_path()
+    embedded = embedded_model(section.kind, section.path)
+    folder = Path(section.path).expanduser() if embedded is None else embedded.folder
     if folder.is_dir():
-        return architecture_of_folder(folder, section.max_text_tokens)
+        return architecture_of_folder(folder, section.max_text_tokens, forwards_per_step=_forwards_per_step(section))
     published = architecture_of_hub(section.path)
     return None if published is None else replace(published, text_tokens=section.max_text_tokens)
 
@@ -44,6 +45,12 @@ def configured_architecture(config: Config) -> Architecture:
             f"folder, or plan with plan.architecture set to one of {', '.join(architecture_names())}"
         )
     return found
+
+
+def _forwards_per_step(section: ModelConfig) -> int:
+    from recache_ray.diffusion.families import family_of
+
+    return family_of(section.kind).guidance(section).evaluations
 
 
 def configured_size(section: ModelConfig) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recache_ray.config.root import Config
-from recache_ray.errors import BadInputError
+from recache_ray.diffusion.embedded import embedded_model
 
 
 def check_model(config: Config) -> None:
@@ -12,20 +12,13 @@ def check_model(config: Config) -> None:
     The model of a cluster that is already running is not looked for: its machines may have what this one has not.
 
     Raises:
-        BadInputError: if the model is not there or of another family, or makes videos, which references and rewards
-            do not take yet.
+        BadInputError: if the model is not there or of another family.
     """
     section = config.model
-    if section.kind == "shapes" and not section.path:
+    if embedded_model(section.kind, section.path) is not None:
         return
     from recache_ray.diffusion.families import family_of
     from recache_ray.diffusion.hub import check_model as check_files
 
-    family = family_of(section.kind)
     if config.runtime.kind == "inline" or not config.runtime.address:
-        check_files(section.path, section.revision, expected_class=family.pipeline_class)
-    if family.is_video:
-        raise BadInputError(
-            f"model.kind = {section.kind!r}: makes videos, and references and rewards take images so far; use an image "
-            "model here, or run a schedule you have with recache.cached"
-        )
+        check_files(section.path, section.revision, expected_class=family_of(section.kind).pipeline_class)

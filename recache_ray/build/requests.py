@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterable
 
 from recache_ray.config.root import Config
+from recache_ray.diffusion.embedded import embedded_model
 from recache_ray.prompts import PromptSet
 from recache_ray.seeding import derive_seed
 from recache_ray.types import GenerationRequest, Prompt
 
-_CAPTION_POOL = 2048
+_CAPTION_POOL, _CAPTION_DRAWS = 2048, 4096
+"""At most so many captions, of so many draws: the videos have a few hundred in all."""
 
 
 def prompt_set(config: Config) -> PromptSet:
@@ -21,7 +23,7 @@ def prompt_set(config: Config) -> PromptSet:
     """
     if config.prompts.file:
         return PromptSet.from_file(config.prompts, config.run.seed)
-    return PromptSet.from_captions(_shapes_captions(), config.prompts, config.run.seed)
+    return PromptSet.from_captions(_embedded_captions(config.model.kind), config.prompts, config.run.seed)
 
 
 def requests_of(prompts: Iterable[Prompt]) -> tuple[GenerationRequest, ...]:
@@ -29,12 +31,10 @@ def requests_of(prompts: Iterable[Prompt]) -> tuple[GenerationRequest, ...]:
     return tuple(GenerationRequest(prompt, noise_seed=derive_seed("noise", prompt.text)) for prompt in prompts)
 
 
-def _shapes_captions() -> list[str]:
+def _embedded_captions(kind: str) -> list[str]:
     """Distinct captions of the embedded model, always the same, in an order without meaning."""
-    from recache_ray.diffusion.shapes.scene import caption, sample_scene
-
+    model = embedded_model(kind)
+    assert model is not None, f"model.kind = {kind!r} without prompts.file passed the configuration's check"
     generator = random.Random(derive_seed("captions"))
-    captions: dict[str, None] = {}
-    while len(captions) < _CAPTION_POOL:
-        captions[caption(sample_scene(generator, held_out=False))] = None
-    return list(captions)
+    drawn = (model.sample_caption(generator) for _ in range(_CAPTION_DRAWS))
+    return list(dict.fromkeys(drawn))[:_CAPTION_POOL]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recache_ray.config import sections as s
+from recache_ray.config.embedded import EMBEDDED_KINDS
 from recache_ray.config.faults import FaultsConfig
 from recache_ray.config.knobs import from_mapping, section
 from recache_ray.config.submit import SubmitConfig
@@ -51,7 +52,7 @@ def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
         BadInputError: one line naming the dotted path, the value, the bound and the remedy.
     """
     config = from_mapping(Config, values)
-    if config.model.kind != "shapes" and not config.model.path:
+    if config.model.kind not in EMBEDDED_KINDS and not config.model.path:
         raise BadInputError(f"model.path is empty: model.kind = {config.model.kind!r} needs a local folder or hub id")
     if config.mechanism.cut != "stack" and config.mechanism.kind in ("freqca", "delta", "dcta", "cache_dit"):
         raise BadInputError(
@@ -61,7 +62,7 @@ def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
     if runs:
         _check_budgets(config)
         _check_files(config)
-        _check_reward(config.reward)
+        _check_reward(config.reward, config.model.frames)
     if config.runtime.min_workers > config.runtime.num_workers:
         raise BadInputError(
             f"runtime.min_workers = {config.runtime.min_workers}: must be at most "
@@ -96,13 +97,18 @@ def _check_budgets(config: Config) -> None:
 
 
 def _check_files(config: Config) -> None:
-    if config.model.kind != "shapes" and not config.prompts.file:
+    if config.model.kind not in EMBEDDED_KINDS and not config.prompts.file:
         raise BadInputError(
             f"prompts.file is empty: model.kind = {config.model.kind!r} needs a file, one prompt a line"
         )
 
 
-def _check_reward(section: s.RewardConfig) -> None:
+def _check_reward(section: s.RewardConfig, frames: int) -> None:
+    if section.frames > frames:
+        raise BadInputError(
+            f"reward.frames = {section.frames}: a generation has model.frames = {frames}; must be at most {frames} "
+            "(0 scores all)"
+        )
     if section.fidelity == "none" and section.alpha == 0:
         raise BadInputError(
             "reward.fidelity = none with reward.alpha = 0: nothing is rewarded; raise reward.alpha or keep fidelity"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recache_ray.config.embedded import EMBEDDED_KINDS
 from recache_ray.config.knobs import knob
 
 
@@ -23,7 +24,7 @@ class ModelConfig:
         "shapes",
         "model family, picks the adapter",
         choices=(
-            "shapes",
+            *EMBEDDED_KINDS,
             "flux",
             "wan",
             "hunyuan_video",
@@ -34,7 +35,7 @@ class ModelConfig:
             "ltx",
         ),
     )
-    path: str = knob("", "local folder or hub id of the pipeline; empty means the embedded one (shapes only)")
+    path: str = knob("", "local folder or hub id of the pipeline; empty means the embedded one (shapes, shapes-video)")
     revision: str = knob("", "hub revision; empty means the default branch")
     dtype: str = knob("float32", "weights and activations", choices=("float32", "bfloat16", "float16"))
     device: str = knob("auto", "auto takes a GPU when the worker has one", choices=("auto", "cpu", "cuda"))
@@ -78,7 +79,7 @@ class MechanismConfig:
 class PromptsConfig:
     """Prompts and their disjoint splits."""
 
-    file: str = knob("", "text file with one prompt a line (UTF-8); empty means the captions of shapes")
+    file: str = knob("", "text file with one prompt a line (UTF-8); empty means captions of the embedded model")
     num_train: int = knob(48, "prompts the policy learns from", ge=1)
     num_validation: int = knob(48, "prompts that choose between schedules", ge=1)
     num_test: int = knob(48, "prompts of the final table and of evaluate", ge=1)

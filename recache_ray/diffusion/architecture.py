@@ -16,6 +16,11 @@ from typing import Any
 from recache_ray.errors import BadInputError
 
 _FOLDER = Path(__file__).parent / "architectures"
+_FACTORS = (
+    ("scale_factor_spatial", "scale_factor_temporal"),
+    ("spatial_compression_ratio", "temporal_compression_ratio"),
+)
+"""Names under which autoencoders of videos give pixels and frames per latent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,8 @@ def architecture_of_folder(folder: Path, text_tokens: int, *, forwards_per_step:
     """The architecture of a pipeline that ``save_pretrained`` wrote, from its two small ``config.json``.
 
     Args:
-        folder: with ``transformer/config.json`` and ``vae/config.json``, of an ``AutoencoderKL``.
+        folder: with ``transformer/config.json`` and ``vae/config.json``, of an ``AutoencoderKL`` or of an autoencoder
+            that states its factors, as those of Wan and HunyuanVideo do.
         text_tokens: length the prompt is padded to.
         forwards_per_step: transformer calls a step makes.
 
@@ -149,17 +155,20 @@ def architecture_of_folder(folder: Path, text_tokens: int, *, forwards_per_step:
         BadInputError: if a file is missing or damaged, or the autoencoder is of another class.
     """
     transformer, vae = _config(folder / "transformer"), _config(folder / "vae")
-    if vae.get("_class_name") != "AutoencoderKL":
+    factors = next(((vae[s], vae[t]) for s, t in _FACTORS if s in vae and t in vae), None)
+    if factors is None and vae.get("_class_name") == "AutoencoderKL":
+        factors = (2 ** (len(vae["block_out_channels"]) - 1), 1)
+    if factors is None:
         raise BadInputError(
-            f"{folder / 'vae'}: is a {vae.get('_class_name')}; only pictures (AutoencoderKL) are planned from a "
-            f"folder, for others name one of {', '.join(architecture_names())}"
+            f"{folder / 'vae'}: is a {vae.get('_class_name')} that does not state its factors; name a known "
+            f"architecture instead, one of {', '.join(architecture_names())}"
         )
     return Architecture(
         name=folder.name,
         transformer=str(transformer.get("_class_name")),
         config={name: value for name, value in transformer.items() if not name.startswith("_")},
-        vae_spatial=2 ** (len(vae["block_out_channels"]) - 1),
-        vae_temporal=1,
+        vae_spatial=factors[0],
+        vae_temporal=factors[1],
         text_tokens=text_tokens,
         forwards_per_step=forwards_per_step,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recache_ray.caching.cut import register_stack
+from recache_ray.diffusion.embedded import family_kind
 from recache_ray.diffusion.family import ModelFamily
 from recache_ray.diffusion.models.cogvideox import COGVIDEOX
 from recache_ray.diffusion.models.flux import FLUX
@@ -20,8 +21,8 @@ for _family in FAMILIES:
 
 
 def family_of(kind: str) -> ModelFamily:
-    """The family of a ``model.kind``; the embedded model is a FLUX."""
-    wanted = FLUX.kind if kind == "shapes" else kind
+    """The family of a ``model.kind``, embedded models included."""
+    wanted = family_kind(kind)
     return next(family for family in FAMILIES if family.kind == wanted)
 
 

@@ -10,6 +10,7 @@ import diffusers
 import torch
 
 from recache_ray.config.sections import ModelConfig
+from recache_ray.diffusion.embedded import embedded_model
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline
 from recache_ray.diffusion.fingerprint import weights_fingerprint
@@ -35,7 +36,8 @@ def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False
         BadInputError: if there is no such folder, the hub cannot be reached, the pipeline is of another class, a file
             is not whole, or ``model.device`` asks for a GPU that is not there.
     """
-    if section.num_steps < _FEW_STEPS and section.kind != "shapes":
+    embedded = embedded_model(section.kind, section.path)
+    if section.num_steps < _FEW_STEPS and embedded is None:
         _LOG.warning(
             "model.num_steps = %d: below %d, as for FLUX.1-schnell, steps differ too much for any to be worth taking "
             "from a cache",
@@ -46,15 +48,17 @@ def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False
     family = family_of(section.kind)
     folder, revision = resolve_folder(path, section.revision, expected_class=family.pipeline_class)
     check_weight_files(folder)
+    if section.kind == "shapes-video":
+        import recache_ray.diffusion.shapes_video.codec  # noqa: F401  diffusers takes foreign classes that are imported
     pipeline_class = getattr(diffusers, family.pipeline_class)
     dtype = getattr(torch, section.dtype)
     dtypes = {"default": dtype, "vae": getattr(torch, family.vae_dtype)} if family.vae_dtype else dtype
 
     def text_pipeline() -> Pipeline:
-        with quiet_loading():
+        with quiet_loading(warnings=embedded is None):
             return pipeline_class.from_pretrained(folder, transformer=None, vae=None, dtype=dtype).to(device)
 
-    with quiet_loading():
+    with quiet_loading(warnings=embedded is None):
         pipeline = pipeline_class.from_pretrained(folder, **dict.fromkeys(family.text_components), dtype=dtypes)
     if section.flow_shift:
         pipeline.scheduler = _shifted(pipeline.scheduler, section.flow_shift)
@@ -66,7 +70,7 @@ def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False
         family,
         pipeline,
         section,
-        model_id="shapes" if section.kind == "shapes" and not section.path else _name(path),
+        model_id=_name(path) if embedded is None else embedded.kind,
         fingerprint=revision or weights_fingerprint(folder),
         load_text_pipeline=text_pipeline,
     )

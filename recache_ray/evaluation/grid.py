@@ -1,4 +1,7 @@
-"""Pictures side by side: the uncached reference, and what each method makes of it at every budget."""
+"""Pictures side by side: the uncached reference, and what each method makes of it at every budget.
+
+A video is shown by the frame in its middle.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class GridExample:
 
     Attributes:
         caption: its text.
-        reference: the uncached picture, PNG bytes.
+        reference: the uncached picture, PNG bytes, animated where it is a video.
         pictures: method -> budget -> (PNG bytes, LPIPS to the reference).
     """
 
@@ -113,7 +116,9 @@ def write_grid(examples: Sequence[GridExample], path: Path, *, title: str) -> Pa
 
 def _fit(png: bytes, side: int) -> Image.Image:
     """The picture scaled so that its longer side is ``side`` pixels, on white where it is not square."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    file = Image.open(io.BytesIO(png))
+    file.seek(getattr(file, "n_frames", 1) // 2)
+    picture = file.convert("RGB")
     scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC

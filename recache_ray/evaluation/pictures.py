@@ -6,10 +6,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from recache_ray.evaluation.grid import GridExample
 from recache_ray.evaluation.record_file import RecordFile
+from recache_ray.references.encoding import decode_frames, encode_frames
 
 REFERENCE = "reference"
 BEST_RIVAL = "best rival"
@@ -28,7 +31,7 @@ class Picture:
         schedule: the method that made it; empty for the reference.
         budget: computed steps asked for; 0 for the reference.
         lpips: distance to the reference at full size.
-        png: the picture, its longer side at most ``MAX_SIDE`` pixels.
+        png: the picture, its longer side at most ``MAX_SIDE`` pixels; an animated PNG where it is a video.
     """
 
     example: int
@@ -60,8 +63,10 @@ def _shrunk(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         if max(picture.size) <= MAX_SIDE:
             return png
-        small = picture.convert("RGB")
-    small.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    small.save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+    return encode_frames(np.stack([_thumbnail(frame) for frame in decode_frames(png)]))
+
+
+def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(frame)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(picture)

@@ -1,4 +1,4 @@
-"""Lossless bytes of images and tensors, and the checksums that guard them. Shapes: H height, W width."""
+"""Lossless bytes of images and tensors, and the checksums that guard them. Shapes: F frames, H height, W width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 _PNG_LEVEL = 1  # level 6 takes half as long again and saves little on generated images
@@ -25,6 +25,23 @@ def decode_png(data: bytes) -> NDArray[np.uint8]:
     """The uint8 [H, W, 3] frame of :func:`encode_png`."""
     with Image.open(io.BytesIO(data)) as image:
         return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def encode_frames(frames: NDArray[np.uint8]) -> bytes:
+    """PNG bytes of uint8 frames [F, H, W, 3]: a picture where F is 1, else an animated PNG with every frame."""
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    if not others:
+        return encode_png(frames[0])
+    buffer = io.BytesIO()
+    # without durations, with which equal neighbours would become one longer frame
+    first.save(buffer, format="PNG", compress_level=_PNG_LEVEL, save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+def decode_frames(data: bytes) -> NDArray[np.uint8]:
+    """The uint8 frames [F, H, W, 3] of :func:`encode_frames`."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.stack([np.array(frame.convert("RGB"), dtype=np.uint8) for frame in ImageSequence.Iterator(image)])
 
 
 def encode_tensor(tensor: Tensor) -> tuple[bytes, str, list[int]]:

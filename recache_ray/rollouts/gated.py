@@ -15,7 +15,7 @@ from recache_ray.caching.registry import build_gated_mechanism
 from recache_ray.caching.reuse import Reuse
 from recache_ray.diffusion.adapter import ModelAdapter, UnusableGenerationError
 from recache_ray.diffusion.gate_cost import GateCost, measure_gate_cost
-from recache_ray.references.encoding import encode_png
+from recache_ray.references.encoding import encode_frames
 from recache_ray.references.reference import Reference
 from recache_ray.rewards.scorer import Scorer
 from recache_ray.types import GateSpec, MechanismSpec, Rollout, RolloutTask, SignalReport, SignalTask
@@ -59,7 +59,7 @@ class GateRunner:
                 schedule=run.schedule,
                 log_prob=0.0,
                 breakdown=breakdown,
-                image_png=encode_png(frames[0]) if task.return_images else None,
+                image_png=encode_frames(frames) if task.return_images else None,
                 partial_forwards=self._cost(gate, task.mechanism, reference.embeddings).partial_forwards(run.schedule),
             )
             for gate, run, breakdown, frames in zip(task.gates, runs, breakdowns, images, strict=True)

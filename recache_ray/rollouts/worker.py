@@ -17,7 +17,7 @@ from recache_ray.diffusion.adapter import Generation, ModelAdapter, UnusableGene
 from recache_ray.diffusion.cost import measure_step_cost
 from recache_ray.diffusion.generate import generate
 from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.references.encoding import encode_png
+from recache_ray.references.encoding import encode_frames
 from recache_ray.references.reference import Reference
 from recache_ray.references.store import MissingReferenceError, ReferenceStore
 from recache_ray.rewards.scorer import Scorer
@@ -167,7 +167,7 @@ class RolloutWorker:
                 return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
             measured = dict(zip(wanted, breakdowns, strict=True))
             if task.return_images:
-                pictures = _first_frames(wanted, generation)
+                pictures = _encoded(wanted, generation)
         return RolloutGroup(
             task_id=task.task_id,
             request=task.request,
@@ -235,5 +235,5 @@ def _rollouts(
     )
 
 
-def _first_frames(schedules: Sequence[Schedule], generation: Generation) -> dict[Schedule, bytes]:
-    return {schedule: encode_png(frames[0]) for schedule, frames in zip(schedules, generation.images, strict=True)}
+def _encoded(schedules: Sequence[Schedule], generation: Generation) -> dict[Schedule, bytes]:
+    return {schedule: encode_frames(frames) for schedule, frames in zip(schedules, generation.images, strict=True)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import random
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from recache_ray.baselines.registry import BASELINES, baseline_schedules
@@ -21,6 +22,7 @@ from recache_ray.evaluation.search_cost import COSTS, SearchCost
 from recache_ray.evaluation.table import POLICY
 from recache_ray.evaluation.work import Work
 from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.references.encoding import encode_frames
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.testing.scripted_pool import ScriptedPool
 from recache_ray.testing.scripted_scores import TenthCost, gap_score, held_out_requests
@@ -32,9 +34,17 @@ _SPEC = MechanismSpec("taylor", 1)
 
 
 def write_evaluated_run(
-    folder: Path, *, num_steps: int = 20, budgets: tuple[int, ...] = (3, 4, 5, 6, 8), prompts: int = 16
+    folder: Path,
+    *,
+    num_steps: int = 20,
+    budgets: tuple[int, ...] = (3, 4, 5, 6, 8),
+    prompts: int = 16,
+    frames: int = 1,
 ) -> Path:
-    """Fill ``folder`` with policy, schedules, metrics and evaluation; the schedules favour late steps."""
+    """Fill ``folder`` with policy, schedules, metrics and evaluation; the schedules favour late steps.
+
+    With more ``frames`` than one the pictures are videos.
+    """
     policy = BudgetPolicy(num_steps=num_steps, budgets=list(budgets), seed=0)
     policy.save_pretrained(folder / "policy")
     schedules = {k: _late(num_steps, k) for k in budgets}
@@ -48,7 +58,7 @@ def write_evaluated_run(
         POLICY: {k: (schedules[k],) for k in budgets},
         **{name: {k: baseline_schedules(name, num_steps, k, random_count=2) for k in budgets} for name in BASELINES},
     }
-    pool, requests = ScriptedPool(_noisy_score, draw=_disc), held_out_requests(prompts)
+    pool, requests = ScriptedPool(_noisy_score, draw=partial(_disc, frames)), held_out_requests(prompts)
     measured = measure(pool, methods, requests, _SPEC)
     rows = frontier_rows(measured, methods, _SPEC, TenthCost(), bootstrap_samples=200, seed=0)
     rivals = {k: row.schedule for k, row in best_rivals(rows).items()}
@@ -88,16 +98,17 @@ def _noisy_score(request: GenerationRequest, schedule: Schedule) -> RewardBreakd
     return RewardBreakdown(-lpips, {"lpips": lpips, "psnr": psnr, "ssim": 1 - lpips / 2})
 
 
-def _disc(request: GenerationRequest, schedule: Schedule) -> bytes:
-    """A disc that lies the farther from its place the larger the LPIPS."""
+def _disc(frames: int, request: GenerationRequest, schedule: Schedule) -> bytes:
+    """A disc that lies the farther from its place the larger the LPIPS, and falls in a video."""
     offset = 60 * _noisy_score(request, schedule).metrics["lpips"]
     generator = random.Random(request.noise_seed)
     colour = tuple(generator.randrange(60, 256) for _ in range(3))
-    image = Image.new("RGB", (_SIDE, _SIDE), (28, 32, 40))
-    ImageDraw.Draw(image).ellipse((8 + offset, 12, 32 + offset, 36), fill=colour)
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
+    pictures = []
+    for frame in range(frames):
+        image = Image.new("RGB", (_SIDE, _SIDE), (28, 32, 40))
+        ImageDraw.Draw(image).ellipse((8 + offset, 12 + frame, 32 + offset, 36 + frame), fill=colour)
+        pictures.append(np.asarray(image))
+    return encode_frames(np.stack(pictures))
 
 
 def _write_metrics(path: Path) -> None:

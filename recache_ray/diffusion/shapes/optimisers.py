@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -14,13 +16,27 @@ DECAY_FROM = 0.45
 """Share of the run after which the rate falls linearly, to 1% at the end."""
 
 
-class Optimisers:
-    """Steps both optimisers; the learning rate depends on the share of the run that is done."""
+def _is_block_matrix(name: str, value: torch.Tensor) -> bool:
+    """Matrices of attention and feed-forward layers; modulations, embedders and norms are not."""
+    inside = ".transformer_blocks." in name or ".single_transformer_blocks." in name
+    modulation = ".norm1.linear" in name or ".norm1_context.linear" in name or ".norm.linear" in name
+    return value.ndim == 2 and inside and not modulation
 
-    def __init__(self, model: nn.Module) -> None:
+
+class Optimisers:
+    """Steps both optimisers; the learning rate depends on the share of the run that is done.
+
+    Args:
+        model: what is trained.
+        is_block_matrix: whether Muon takes the parameter of this name.
+    """
+
+    def __init__(
+        self, model: nn.Module, is_block_matrix: Callable[[str, torch.Tensor], bool] = _is_block_matrix
+    ) -> None:
         named = list(model.named_parameters())
-        matrices = [value for name, value in named if _is_block_matrix(name, value)]
-        others = [value for name, value in named if not _is_block_matrix(name, value)]
+        matrices = [value for name, value in named if is_block_matrix(name, value)]
+        others = [value for name, value in named if not is_block_matrix(name, value)]
         muon = Muon(matrices, lr=MUON_LR, weight_decay=0.01)
         adam = torch.optim.AdamW(others, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.01)
         self.all: tuple[torch.optim.Optimizer, ...] = (muon, adam)
@@ -44,10 +60,3 @@ class Optimisers:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for optimiser in self.all:
             optimiser.step()
-
-
-def _is_block_matrix(name: str, value: torch.Tensor) -> bool:
-    """Matrices of attention and feed-forward layers; modulations, embedders and norms are not."""
-    inside = ".transformer_blocks." in name or ".single_transformer_blocks." in name
-    modulation = ".norm1.linear" in name or ".norm1_context.linear" in name or ".norm.linear" in name
-    return value.ndim == 2 and inside and not modulation

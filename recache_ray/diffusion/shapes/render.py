@@ -48,7 +48,7 @@ def render(scene: Scene, generator: np.random.Generator) -> Image:
     image = _background(scene.background, generator)
     for item in scene.objects:
         coverage = _object_coverage(item, generator)[..., None]
-        image = image + coverage * (_colour(RGB[item.colour], generator) - image)
+        image = image + coverage * (jittered_colour(RGB[item.colour], generator) - image)
     return image.astype(np.float32)
 
 
@@ -60,23 +60,23 @@ def second_shade(colour: str) -> tuple[float, float, float]:
 
 
 def _background(background: Background, generator: np.random.Generator) -> Image:
-    base = _colour(RGB[background.colour], generator)
-    other = _colour(second_shade(background.colour), generator)
+    base = jittered_colour(RGB[background.colour], generator)
+    other = jittered_colour(second_shade(background.colour), generator)
     period = generator.uniform(*PERIOD_PX)
     across, down = _COLUMNS + generator.uniform(0, period), _ROWS + generator.uniform(0, period)
     match background.pattern:
         case "plain":
             share = np.zeros_like(_COLUMNS)
         case "striped":
-            share = _antialias(_band_distance(across, period))
+            share = antialias(_band_distance(across, period))
         case "checkered":
-            first = _antialias(_band_distance(across, 2 * period * 0.8))
-            second = _antialias(_band_distance(down, 2 * period * 0.8))
+            first = antialias(_band_distance(across, 2 * period * 0.8))
+            second = antialias(_band_distance(down, 2 * period * 0.8))
             share = first + second - 2 * first * second
         case "dotted":
             column = np.mod(across, period) - period / 2
             row = np.mod(down, period) - period / 2
-            share = _antialias(np.hypot(column, row) - 0.28 * period)
+            share = antialias(np.hypot(column, row) - 0.28 * period)
         case other_pattern:
             raise ValueError(f"unknown pattern {other_pattern!r}")
     return (base + share[..., None] * (other - base)).astype(np.float32)
@@ -92,10 +92,10 @@ def _object_coverage(item: SceneObject, generator: np.random.Generator) -> Field
     centre_x, centre_y = PLACE_PX[item.position]
     x = _COLUMNS - centre_x - generator.uniform(-PLACE_JITTER_PX, PLACE_JITTER_PX)
     y = _ROWS - centre_y - generator.uniform(-PLACE_JITTER_PX, PLACE_JITTER_PX)
-    return _antialias(_signed_distance(item.shape, x, y, generator.uniform(*RADIUS_PX[item.size])))
+    return antialias(signed_distance(item.shape, x, y, generator.uniform(*RADIUS_PX[item.size])))
 
 
-def _signed_distance(shape: str, x: Field, y: Field, radius: float) -> Field:
+def signed_distance(shape: str, x: Field, y: Field, radius: float) -> Field:
     """Distance to the outline in pixels, negative inside; the outline's size goes by `radius`."""
     match shape:
         case "circle":
@@ -130,10 +130,12 @@ def _star_distance(x: Field, y: Field, radius: float) -> Field:
     return (-(across * edge_y) + (along - radius) * edge_x) / length
 
 
-def _antialias(distance: Field) -> Field:
+def antialias(distance: Field) -> Field:
+    """Share of a pixel that lies inside, from its centre's signed distance."""
     return np.clip(0.5 - distance, 0.0, 1.0)
 
 
-def _colour(rgb: tuple[float, float, float], generator: np.random.Generator) -> Image:
+def jittered_colour(rgb: tuple[float, float, float], generator: np.random.Generator) -> Image:
+    """The colour, each channel off by at most COLOUR_JITTER; shape (3,)."""
     jitter = generator.uniform(-COLOUR_JITTER, COLOUR_JITTER, size=3)
     return np.clip(np.asarray(rgb) + jitter, 0.0, 1.0).astype(np.float32)

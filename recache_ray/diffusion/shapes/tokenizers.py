@@ -33,10 +33,10 @@ def clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
     )
 
 
-def t5_tokenizer(max_tokens: int) -> T5Tokenizer:
-    """Unigram tokenizer: a whole word is likelier than its letters, so known words stay whole."""
+def t5_tokenizer(max_tokens: int, words: tuple[str, ...] = vocabulary_words()) -> T5Tokenizer:
+    """Unigram tokenizer: a whole word is likelier than its letters, so known `words` stay whole."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -30.0), (_WORD_START, -8.0)]
-    pieces += [(_WORD_START + word, -1.0) for word in vocabulary_words()]
+    pieces += [(_WORD_START + word, -1.0) for word in words]
     pieces += [(_WORD_START + "A", -1.0)]  # it keeps case, and captions may start a sentence
     pieces += [(character, -8.0) for character in _CHARACTERS]
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=max_tokens)

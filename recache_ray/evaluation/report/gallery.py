@@ -1,4 +1,7 @@
-"""The pictures: uncached reference, ours and best rival at every budget, with maps of where they differ."""
+"""The pictures: uncached reference, ours and best rival at every budget, with maps of where they differ.
+
+A video is one picture here, its frames side by side; the page shows one of them at a time. Shapes: F frames.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from recache_ray.evaluation.pictures import REFERENCE, Picture
+from recache_ray.references.encoding import decode_frames
 
 ERROR_GAIN = 8.0
 """A channel that is off by an eighth of its range is the brightest."""
@@ -21,7 +25,10 @@ _LOSSLESS_SIDE = 128
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of the page and the map of its error, as data URIs, and the budgets of the slider it is shown at."""
+    """One picture of the page and the map of its error, as data URIs, and the budgets of the slider it is shown at.
+
+    The frames of a video stand side by side in both.
+    """
 
     picture: Picture
     image: str
@@ -31,9 +38,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One prompt: its caption, the reference, and per role the frames in order of budget."""
+    """One prompt: its caption, F, the reference, and per role the pictures in order of budget."""
 
     caption: str
+    num_frames: int
     reference: str
     frames: dict[str, tuple[Frame, ...]]
 
@@ -49,38 +57,29 @@ def examples(pictures: Sequence[Picture], budgets: Sequence[int]) -> tuple[Examp
     for position in sorted({picture.example for picture in pictures}):
         own = [picture for picture in pictures if picture.example == position]
         reference = next(picture for picture in own if picture.role == REFERENCE)
-        pixels = _pixels(reference.png)
+        pixels = decode_frames(reference.png)
         frames: dict[str, list[Frame]] = {}
         for picture in own:
             if picture.role != REFERENCE:
-                error = _uri(error_map(pixels, _pixels(picture.png)))
-                frame = Frame(picture, _uri(_open(picture.png)), error, shown_at[picture.budget])
+                own_pixels = decode_frames(picture.png)
+                error = _uri([error_map(*pair) for pair in zip(pixels, own_pixels, strict=True)])
+                frame = Frame(picture, _uri([*own_pixels]), error, shown_at[picture.budget])
                 frames.setdefault(picture.role, []).append(frame)
         by_role = {role: tuple(listed) for role, listed in frames.items()}
-        found.append(Example(reference.caption, _uri(_open(reference.png)), by_role))
+        found.append(Example(reference.caption, len(pixels), _uri([*pixels]), by_role))
     return tuple(found)
 
 
-def error_map(reference: np.ndarray, picture: np.ndarray) -> Image.Image:
-    """Largest difference of a channel at every pixel, of uint8 [H, W, 3] pictures; black where they are equal."""
+def error_map(reference: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """Largest channel difference at every pixel of uint8 [H, W, 3] pictures, as such a picture; black is none."""
     difference = np.abs(reference.astype(np.float64) - picture).max(axis=-1) / 255
-    return Image.fromarray(
-        (colormaps["inferno"](np.clip(difference * ERROR_GAIN, 0, 1))[..., :3] * 255).astype(np.uint8)
-    )
+    return (colormaps["inferno"](np.clip(difference * ERROR_GAIN, 0, 1))[..., :3] * 255).astype(np.uint8)
 
 
-def _open(png: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(png)).convert("RGB")
-
-
-def _pixels(png: bytes) -> np.ndarray:
-    return np.asarray(_open(png))
-
-
-def _uri(image: Image.Image) -> str:
-    """Lossless while small; a page of large ones would be too heavy to send."""
-    stream = io.BytesIO()
-    if max(image.size) <= _LOSSLESS_SIDE:
+def _uri(frames: Sequence[np.ndarray]) -> str:
+    """The frames side by side; lossless while small, a page of large ones would be too heavy to send."""
+    stream, image = io.BytesIO(), Image.fromarray(np.concatenate(frames, axis=1))
+    if max(frames[0].shape) <= _LOSSLESS_SIDE:
         image.save(stream, "PNG", optimize=True)
         return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
     image.save(stream, "JPEG", quality=88, optimize=True)

@@ -44,4 +44,38 @@
   document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", restore);
   restore();
+
+  // All videos show the same frame, so that they can be compared.
+  const player = document.getElementById("player");
+  if (!player) return;
+  const frame = document.getElementById("frame");
+  const play = document.getElementById("play");
+  const count = Number(frame.max) + 1;
+  let clock = null;
+
+  const showFrame = () => {
+    document.body.style.setProperty("--frame", frame.value);
+    document.getElementById("shown").textContent = `${Number(frame.value) + 1} of ${count}`;
+  };
+  const stop = () => {
+    clearInterval(clock);
+    clock = null;
+    play.textContent = "Play";
+    play.setAttribute("aria-pressed", "false");
+  };
+  const start = () => {
+    clock = setInterval(() => {
+      frame.value = (Number(frame.value) + 1) % count;
+      showFrame();
+    }, 1000 / Number(frame.dataset.fps));
+    play.textContent = "Pause";
+    play.setAttribute("aria-pressed", "true");
+  };
+  play.addEventListener("click", () => (clock === null ? start() : stop()));
+  frame.addEventListener("input", () => {
+    stop();
+    showFrame();
+  });
+  player.addEventListener("submit", (event) => event.preventDefault());
+  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) start();
 })();

@@ -25,6 +25,7 @@ def render_page(inputs: ReportInputs) -> str:
     points = {m.key: {method: curve(inputs, method, m) for method in inputs.methods} for m in measures}
     names = [(m, inputs.label(m), cls_name(inputs.label(m)), style(i)) for i, m in enumerate(inputs.methods)]
     budget = inputs.budgets[(len(inputs.budgets) - 1) // 2]
+    shown = examples(inputs.pictures, inputs.budgets)
     return _template().render(
         inputs=inputs,
         findings=find(inputs),
@@ -41,7 +42,8 @@ def render_page(inputs: ReportInputs) -> str:
         },
         maps=[(each.title, Markup(each.svg)) for each in step_maps(inputs)],
         learning=[(each.title, Markup(each.svg)) for each in learning_charts(inputs)],
-        examples=examples(inputs.pictures, inputs.budgets),
+        examples=shown,
+        film=max((example.num_frames for example in shown if example.num_frames > 1), default=0),
         error_gain=ERROR_GAIN,
         cost=cost_facts(inputs),
         searches=cost_lines(inputs),

@@ -7,13 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError
-from PIL import Image
 
-from recache_ray.build.generate import save_frames
 from recache_ray.build.model_check import check_model
 from recache_ray.build.references import fill
 from recache_ray.build.train import train
@@ -73,11 +70,11 @@ def test_a_gated_model_says_where_to_accept_its_licence(tmp_path: Path, monkeypa
         check_model(configured(tmp_path))
 
 
-def test_videos_are_refused_where_only_images_are_taken(tmp_path: Path) -> None:
+def test_a_folder_of_another_family_is_refused_and_a_video_model_is_not(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
-    config = configured(tmp_path, kind="wan", path=str(tmp_path), frames=5)
-    with pytest.raises(BadInputError, match=r"model\.kind = 'wan': makes videos, and references and rewards"):
-        check_model(config)
+    check_model(configured(tmp_path, kind="wan", path=str(tmp_path), frames=5))
+    with pytest.raises(BadInputError, match=r"is a WanPipeline, this adapter runs FluxPipeline; set model\.kind=wan"):
+        check_model(configured(tmp_path, path=str(tmp_path)))
 
 
 def test_a_running_cluster_may_have_what_this_machine_has_not(tmp_path: Path) -> None:
@@ -87,18 +84,6 @@ def test_a_running_cluster_may_have_what_this_machine_has_not(tmp_path: Path) ->
         check_model(load_config(values))
 
 
-def test_the_embedded_model_is_always_there() -> None:
-    check_model(load_config({}))
-
-
-def test_frames_are_saved_as_one_picture_or_a_moving_one(tmp_path: Path) -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-    save_frames(frames[:1], tmp_path / "one.png", fps=8)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "one.png")), frames[0])
-    save_frames(frames, tmp_path / "all.webp", fps=8)
-    with Image.open(tmp_path / "all.webp") as video:
-        assert video.n_frames == 3
-        for index, frame in enumerate(frames):
-            video.seek(index)
-            assert np.array_equal(np.asarray(video.convert("RGB")), frame)
-            assert video.info["duration"] == 125
+@pytest.mark.parametrize("kind", ["shapes", "shapes-video"])
+def test_the_embedded_models_are_always_there(kind: str) -> None:
+    check_model(load_config({"model": {"kind": kind}}))

@@ -86,6 +86,7 @@ def test_every_setting_is_explained_and_its_default_is_within_its_bounds() -> No
             r"mechanism\.cut = 'modules': .* set mechanism\.cut=stack",
         ),
         ({"mechanism": {"kind": "delta", "cut": "modules"}}, r"mechanism\.kind = 'delta' caches a stack of blocks"),
+        ({"reward": {"frames": 2}}, r"reward\.frames = 2: a generation has model\.frames = 1; must be at most 1"),
         ({"model": {"kind": "flux"}}, r"model\.path is empty"),
         ({"model": {"kind": "flux", "path": "folder"}}, r"prompts\.file is empty"),
         ({"modle": {}}, r"^modle: unknown setting; did you mean model\?"),

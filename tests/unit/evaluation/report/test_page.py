@@ -1,15 +1,20 @@
+import base64
+import io
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from report_runs import inputs_of
 
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.report.inputs import ReportInputs
 from recache_ray.evaluation.report.page import render_page
+from recache_ray.testing.evaluated_run import write_evaluated_run
 
+_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 _VOID = {"meta", "link", "img", "input", "br"}
 
 
@@ -58,6 +63,19 @@ def test_the_page_is_complete_without_scripts(page: str, inputs: ReportInputs) -
     assert page.count('data-metric="lpips" class="on"') >= 2
     assert "recache train" in page and "abacus" in page and "numpy" in page
     assert page.count('class="error"') == 3 * 2 * len(inputs.budgets)
+
+
+def test_videos_are_films_that_one_player_moves(tmp_path: Path, page: str) -> None:
+    films = render_page(inputs_of(write_evaluated_run(tmp_path / "run", budgets=(3, 5), prompts=4, frames=6)))
+    checker = Checker()
+    checker.feed(films)
+    assert checker.open == [] and all(target.startswith("data:") for target in checker.loads)
+    pictures = 3 * (1 + 2 * 2 * 2)  # prompts x (reference + roles x budgets x (picture, error))
+    assert films.count('<div class="film" style="--frames: 6">') == pictures
+    assert films.count('id="player"') == 1 and 'max="5"' in films
+    widths = {Image.open(io.BytesIO(base64.b64decode(each))).size for each in _PNG.findall(films)}
+    assert widths == {(6 * 48, 48)}
+    assert 'id="player"' not in page and 'class="film"' not in page
 
 
 def test_names_from_outside_cannot_become_markup(run_folder: Path, tmp_path: Path) -> None:
