@@ -12,6 +12,8 @@ from recache_ray.diffusion.cost import StepCost
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.types import GenerationRequest, Prompt
 
+GRADIENT = "policy gradient"
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -59,7 +61,7 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     evaluated = prompts.num_test * methods * len(budgets)
     return (
         Phase("references", references, float(references * num_steps), 0.0),
-        _cached("policy gradient", len(rollouts), sum(rollouts), num_steps, share),
+        _cached(GRADIENT, len(rollouts), sum(rollouts), num_steps, share),
         _cached("polish", polish, polish * mean_budget, num_steps, share),
         _cached("evaluation", evaluated, evaluated * mean_budget, num_steps, 1.0),
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from recache_ray.cli.catalogue import Setting, sections, settings
 from recache_ray.cli.groups import default_option, describe, groups
-from recache_ray.cli.verbs import VERBS, Verb
+from recache_ray.cli.verb import Verb
+from recache_ray.cli.verbs import VERBS
 
 _WIDTH = 110
 _FOOTER = "Exit status: 0 done, 1 failed (or a benchmark missed its target), 2 bad input, 130 interrupted."

@@ -15,7 +15,8 @@ from types import FrameType
 
 from recache_ray.cli.help import overview, verb_help
 from recache_ray.cli.resolve import resolve
-from recache_ray.cli.verbs import INTERRUPTED, VERBS, Verb
+from recache_ray.cli.verb import INTERRUPTED, Verb
+from recache_ray.cli.verbs import VERBS
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RecacheError

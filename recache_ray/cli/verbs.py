@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from recache_ray.cli.resolve import Start
+from recache_ray.cli.scaling_verbs import SCALING_VERBS
+from recache_ray.cli.verb import INTERRUPTED, MISSED_TARGET, Finished, Verb
 from recache_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from recache_ray.cli.progress import ProgressPrinter
     from recache_ray.config.root import Config
-
-INTERRUPTED = 130
-MISSED_TARGET = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What a verb leaves: text for stdout and the exit status."""
-
-    text: str
-    exit_status: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One verb of the console script.
-
-    Attributes:
-        start: whether an existing run in run.dir supplies the settings.
-        useful: settings its help lists; a name without a dot stands for a whole section.
-        spellings: short names of settings, for this verb only.
-        required: settings that must not be empty.
-    """
-
-    name: str
-    summary: str
-    start: Start
-    useful: tuple[str, ...]
-    examples: tuple[str, ...]
-    run: Callable[[Config, ProgressPrinter], Finished]
-    spellings: Mapping[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
 
 
 def _references(config: Config, progress: ProgressPrinter) -> Finished:
@@ -258,7 +225,7 @@ VERBS = {
         ),
         Verb(
             name="plan",
-            summary="FLOPs, memory, GPU-hours of a run under these settings, without its weights",
+            summary="FLOPs, memory, GPU-hours and money of a run under these settings, without its weights",
             start="plan",
             useful=(
                 "plan",
@@ -271,13 +238,15 @@ VERBS = {
                 "prompts.num_train",
                 "runtime.max_batch",
                 "runtime.num_workers",
+                "price",
             ),
             examples=(
                 "recache plan model=flux mechanism=taylor learning.budgets=5..25 runtime.num_workers=8",
                 "recache plan architecture=wan21_14b size=1280x720x81 mechanism=taylor2 runtime.max_batch=8",
+                "recache plan model=flux instance=g6e.2xlarge price.head=m7i.2xlarge runtime.num_workers=8",
             ),
             run=_plan,
-            spellings={"architecture": "plan.architecture", "size": "plan.size"},
+            spellings={"architecture": "plan.architecture", "size": "plan.size", "instance": "price.instance"},
         ),
         Verb(
             name="bench step",
@@ -342,5 +311,6 @@ VERBS = {
             ),
             run=_bench_alpha,
         ),
+        *SCALING_VERBS,
     )
 }

@@ -8,6 +8,9 @@ from typing import Any
 
 from recache_ray.config import sections as s
 from recache_ray.config.knobs import from_mapping, section
+from recache_ray.config.price import PriceConfig
+from recache_ray.config.scale import ScaleConfig
+from recache_ray.config.sweep import SweepConfig
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
 
@@ -31,8 +34,11 @@ class Config:
     generate: s.GenerateConfig = section(s.GenerateConfig)
     export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
+    scale: ScaleConfig = section(ScaleConfig)
+    sweep: SweepConfig = section(SweepConfig)
     results: s.ResultsConfig = section(s.ResultsConfig)
     plan: s.PlanConfig = section(s.PlanConfig)
+    price: PriceConfig = section(PriceConfig)
     cluster: s.ClusterConfig = section(s.ClusterConfig)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from recache_ray.cli.main import main
-from recache_ray.cli.verbs import VERBS, Finished
+from recache_ray.cli.verb import Finished
+from recache_ray.cli.verbs import VERBS
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config
 from recache_ray.distributed.outcome import capture, one_line

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from recache_ray.cli.main import main
-from recache_ray.cli.verbs import VERBS, Finished
+from recache_ray.cli.verb import Finished
+from recache_ray.cli.verbs import VERBS
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
 
