@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from recache_ray.build.architecture import configured_architecture, configured_size, model_name
 from recache_ray.build.measured_cost import measured_cost
 from recache_ray.build.mechanism import mechanism_spec
+from recache_ray.build.plain_text import plain
+from recache_ray.build.plan_money import money_lines
 from recache_ray.build.workload import Phase, workload
 from recache_ray.caching.footprint import Footprint, footprint
 from recache_ray.caching.registry import build_mechanism
@@ -24,8 +24,6 @@ from recache_ray.diffusion.forward_cost import ForwardCost, count_forward, plann
 from recache_ray.diffusion.memory import GIB, MemoryNeed, memory_need
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import BudgetCost, Schedule, parse_budgets
-
-_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,7 @@ def _as_text(config: Config, made: RunPlan) -> str:
         *_memory_lines(config, made),
         "",
         _phase_table(config, made),
+        *money_lines(config, made.phases, made.step),
         *_assumptions(config, made),
     ]
     return "\n".join(lines)
@@ -171,7 +170,7 @@ def _budget_table(made: RunPlan) -> str:
             f"{seconds:.3g}",
             f"÷{made.step.seconds(full) / seconds:.2f}",
         )
-    return _text(table)
+    return plain(table)
 
 
 def _memory_lines(config: Config, made: RunPlan) -> list[str]:
@@ -206,7 +205,7 @@ def _phase_table(config: Config, made: RunPlan) -> str:
             f"{hours / workers:.3g}",
             end_section=name == made.phases[-1].name,
         )
-    return _text(table)
+    return plain(table)
 
 
 def _assumptions(config: Config, made: RunPlan) -> Sequence[str]:
@@ -236,9 +235,3 @@ def _flops(flops: float) -> str:
 
 def _size_text(size: float) -> str:
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 1e6:.3g} MB"
-
-
-def _text(table: Table) -> str:
-    buffer = io.StringIO()
-    Console(file=buffer, width=_WIDTH, force_terminal=False).print(table)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n")

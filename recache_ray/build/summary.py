@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from recache_ray.build.budgets import learning_budgets
+from recache_ray.build.plain_text import plain
+from recache_ray.build.plan_money import actual_line
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
 from recache_ray.evaluation.frontier import FrontierRow
@@ -17,8 +15,6 @@ from recache_ray.evaluation.search_cost import SearchCost, cost_table
 from recache_ray.evaluation.table import POLICY, frontier_table, verdict
 from recache_ray.learning.progress import ProgressMeter, TrainingOutcome
 from recache_ray.tracking.names import without_secrets
-
-_WIDTH = 100
 
 
 def summarise(
@@ -29,8 +25,16 @@ def summarise(
         f"{outcome.updates} updates, {outcome.evaluations} rewards measured, {outcome.failures} failures; "
         f"transformer forwards executed / requested {1 - meter.forwards_saved:.2f}; {seconds:.0f} s"
     )
+    paid = actual_line(config, seconds)
     return "\n".join(
-        [comparison(evaluation.rows, evaluation.remarks), "", cost, "", next_steps(config, Path(config.run.dir))]
+        [
+            comparison(evaluation.rows, evaluation.remarks),
+            "",
+            cost,
+            *([paid] if paid else []),
+            "",
+            next_steps(config, Path(config.run.dir)),
+        ]
     )
 
 
@@ -45,13 +49,6 @@ def costs_text(costs: Sequence[SearchCost]) -> str:
     if not any(cost.method == POLICY for cost in costs):
         lines.append("What training took is not recorded in this run's metrics.jsonl: an earlier release trained it.")
     return "\n".join(lines)
-
-
-def plain(table: Table) -> str:
-    """A table as text without colours."""
-    buffer = io.StringIO()
-    Console(file=buffer, width=_WIDTH, force_terminal=False).print(table)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).rstrip()
 
 
 def next_steps(config: Config, folder: Path) -> str:

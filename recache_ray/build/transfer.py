@@ -11,13 +11,13 @@ from recache_ray.baselines.registry import baseline_schedules
 from recache_ray.build.budgets import evaluation_budgets
 from recache_ray.build.evaluate import load_trained
 from recache_ray.build.mechanism import mechanism_spec
+from recache_ray.build.plain_text import plain
 from recache_ray.build.pool import open_pool
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.run_folder import saved_config
-from recache_ray.build.summary import plain
 from recache_ray.config.compare import differing_settings
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config

@@ -13,6 +13,8 @@ from recache_ray.learning.judges import screening_schedules
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.types import GenerationRequest, Prompt
 
+GRADIENT = "policy gradient"
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -62,7 +64,7 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     evaluated = prompts.num_test * methods * len(budgets)
     return (
         Phase("references", references, float(references * num_steps), 0.0),
-        _cached("policy gradient", len(rollouts), sum(rollouts), num_steps, share),
+        _cached(GRADIENT, len(rollouts), sum(rollouts), num_steps, share),
         _cached("screening", screened * len(screening), screened * sum(screening), num_steps, 1.0),
         _cached("polish", polish, polish * mean_budget, num_steps, share),
         _cached("evaluation", evaluated, evaluated * mean_budget, num_steps, 1.0),

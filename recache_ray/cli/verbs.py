@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recache_ray.cli.cluster_verbs import CLUSTER_VERBS
+from recache_ray.cli.scaling_verbs import SCALING_VERBS
 from recache_ray.cli.verb import INTERRUPTED, MISSED_TARGET, Finished, Verb
 from recache_ray.errors import BadInputError
 
@@ -225,7 +226,7 @@ VERBS = {
         ),
         Verb(
             name="plan",
-            summary="FLOPs, memory, GPU-hours of a run under these settings, without its weights",
+            summary="FLOPs, memory, GPU-hours and money of a run under these settings, without its weights",
             start="plan",
             useful=(
                 "plan",
@@ -238,13 +239,15 @@ VERBS = {
                 "prompts.num_train",
                 "runtime.max_batch",
                 "runtime.num_workers",
+                "price",
             ),
             examples=(
                 "recache plan model=flux mechanism=taylor learning.budgets=5..25 runtime.num_workers=8",
                 "recache plan architecture=wan21_14b size=1280x720x81 mechanism=taylor2 runtime.max_batch=8",
+                "recache plan model=flux instance=g6e.2xlarge price.head=m7i.2xlarge runtime.num_workers=8",
             ),
             run=_plan,
-            spellings={"architecture": "plan.architecture", "size": "plan.size"},
+            spellings={"architecture": "plan.architecture", "size": "plan.size", "instance": "price.instance"},
         ),
         Verb(
             name="bench step",
@@ -310,5 +313,6 @@ VERBS = {
             run=_bench_alpha,
         ),
         *CLUSTER_VERBS,
+        *SCALING_VERBS,
     )
 }

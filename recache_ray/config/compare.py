@@ -7,7 +7,7 @@ from typing import Any
 
 from recache_ray.errors import BadInputError
 
-MAY_DIFFER = ("run.dir", "references", "runtime", "tracking", "results")
+MAY_DIFFER = ("run.dir", "references", "runtime", "tracking", "results", "price")
 """Where a run lives, runs and is published, which cannot change what it learns."""
 
 _SHOWN = 3

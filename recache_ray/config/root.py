@@ -10,7 +10,10 @@ from recache_ray.config import sections as s
 from recache_ray.config.embedded import EMBEDDED_KINDS
 from recache_ray.config.faults import FaultsConfig
 from recache_ray.config.knobs import from_mapping, section
+from recache_ray.config.price import PriceConfig
+from recache_ray.config.scale import ScaleConfig
 from recache_ray.config.submit import SubmitConfig
+from recache_ray.config.sweep import SweepConfig
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
 
@@ -34,8 +37,11 @@ class Config:
     generate: s.GenerateConfig = section(s.GenerateConfig)
     export: s.ExportConfig = section(s.ExportConfig)
     bench: s.BenchConfig = section(s.BenchConfig)
+    scale: ScaleConfig = section(ScaleConfig)
+    sweep: SweepConfig = section(SweepConfig)
     results: s.ResultsConfig = section(s.ResultsConfig)
     plan: s.PlanConfig = section(s.PlanConfig)
+    price: PriceConfig = section(PriceConfig)
     cluster: s.ClusterConfig = section(s.ClusterConfig)
     faults: FaultsConfig = section(FaultsConfig)
     submit: SubmitConfig = section(SubmitConfig)

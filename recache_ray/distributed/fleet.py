@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,7 +22,7 @@ from recache_ray.distributed.fleet_status import FleetStatus
 from recache_ray.distributed.ledger import WorkItem
 from recache_ray.distributed.outcome import Outcome, RemoteError
 from recache_ray.distributed.ray_errors import cause
-from recache_ray.distributed.rollout_host import RolloutHost, WorkerFactory
+from recache_ray.distributed.rollout_actors import ActorSource
 from recache_ray.errors import RunFailedError
 
 _LOSSES_UNTIL_HOPELESS = 3
@@ -87,7 +86,7 @@ class Fleet:
     """Keeps ``runtime.num_workers`` actors alive and runs one task at a time on each.
 
     Args:
-        factory: makes the worker inside each actor.
+        actors: where actors come from.
         section: number, reservations and time limits.
         on_status: told what a person waiting should know, one line at a time.
 
@@ -95,10 +94,10 @@ class Fleet:
         BadInputError: if the local machine cannot hold ``runtime.min_workers`` actors.
     """
 
-    def __init__(self, factory: WorkerFactory, section: RuntimeConfig, on_status: Callable[[str], None]) -> None:
+    def __init__(self, actors: ActorSource, section: RuntimeConfig, on_status: Callable[[str], None]) -> None:
         self._section = section
         self._on_status = on_status
-        self._arguments = (factory, section.gpus_per_worker == 0, str(Path.cwd()))
+        self._actors = actors
         fit = workers_that_fit(section)
         if fit < section.num_workers:
             on_status(f"runtime.num_workers = {section.num_workers}: this machine holds {fit}, starting {fit}")
@@ -131,17 +130,7 @@ class Fleet:
         now = time.monotonic()
         for slot in self.slots:
             if slot.phase is Phase.LOST and now >= slot.retry_at:
-                factory, hide_gpus, folder = self._arguments
-                slot.actor = (
-                    ray.remote(RolloutHost)
-                    .options(
-                        num_cpus=self._section.cpus_per_worker,
-                        num_gpus=self._section.gpus_per_worker,
-                        max_restarts=0,
-                        max_task_retries=0,
-                    )
-                    .remote(factory, slot.name, hide_gpus, folder)
-                )
+                slot.actor = self._actors.start(slot.name)
                 slot.phase, slot.call, slot.asked_at = Phase.WAITING, slot.actor.ping.remote(), now
 
     def wait(self, timeout_s: float) -> list[Answered | Lost]:
@@ -195,7 +184,7 @@ class Fleet:
         """Kill every actor."""
         for slot in self.slots:
             if slot.actor is not None:
-                ray.kill(slot.actor)
+                self._actors.kill(slot.actor)
         self.slots = []
 
     def _settle(self, slot: Slot) -> Answered | Lost | None:
@@ -236,7 +225,7 @@ class Fleet:
         return self._lose(slot, f"no answer within {name} = {limit:g} s")
 
     def _lose(self, slot: Slot, reason: str) -> Lost:
-        ray.kill(slot.actor)
+        self._actors.kill(slot.actor)
         item, slot.item = slot.item, None
         slot.actor = slot.call = None
         slot.deadline = float("inf")

@@ -10,6 +10,7 @@ from recache_ray.distributed.fleet import Answered, Fleet, Phase
 from recache_ray.distributed.ledger import Ledger, WorkItem
 from recache_ray.distributed.outcome import Outcome
 from recache_ray.distributed.pool_metrics import PoolMetrics
+from recache_ray.distributed.rollout_actors import ActorSource, RolloutActors
 from recache_ray.distributed.rollout_host import WorkerFactory
 from recache_ray.types import PolicySnapshot, RolloutFailure, Task, TaskResult
 
@@ -23,7 +24,8 @@ class RayPool:
     actors belong to the process that made the pool and end with it. Not safe to use from two threads at once.
 
     Args:
-        worker_factory: makes the worker of a name, inside each actor; a ``functools.partial`` of a module's function.
+        workers: makes the worker of a name, inside each actor; a ``functools.partial`` of a module's function. Or a
+            source of other actors than :class:`RolloutActors`.
         section: number of actors, their reservations, time limits.
         on_status: told what a waiting person should know: actors lost, waiting for GPUs, warnings of workers.
 
@@ -40,12 +42,13 @@ class RayPool:
 
     def __init__(
         self,
-        worker_factory: WorkerFactory,
+        workers: WorkerFactory | ActorSource,
         section: RuntimeConfig,
         on_status: Callable[[str], None] | None = None,
     ) -> None:
         self._ledger = Ledger(section.max_attempts)
-        self._fleet = Fleet(worker_factory, section, on_status or (lambda line: None))
+        source = RolloutActors(workers, section) if callable(workers) else workers
+        self._fleet = Fleet(source, section, on_status or (lambda line: None))
         self._metrics = PoolMetrics(section.gpus_per_worker)
         self._finished: list[TaskResult] = []
         self._opened = False

@@ -19,6 +19,7 @@ from torch import Tensor
 from recache_ray.config.sections import LearningConfig
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
+from recache_ray.policies.narrow import narrowed
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import PolicySnapshot, RolloutFailure, RolloutGroup, TaskResult
 
@@ -47,16 +48,20 @@ class Dispatcher:
         self._snapshots = {version: kept for version, kept in self._snapshots.items() if version >= oldest}
 
     def fill(self) -> None:
-        """Submit tasks until the pool holds two per worker, or none may start before the next update."""
+        """Submit tasks until the pool holds two per worker, or none may start before the next update.
+
+        In arrival order one per worker: a task that waits in the pool ages there, and would come back as old again.
+        """
         limit = 2 * self._pool.capacity
         if self._section.order == "arrival":  # more in flight than this would come back too old
-            limit = min(limit, self._section.tasks_per_update * max(1, self._section.max_policy_lag))
+            limit = min(self._pool.capacity, self._section.tasks_per_update * max(1, self._section.max_policy_lag))
         while self._waiting and self._pool.in_flight < limit:
             version = self._version_for(self._waiting[0])
             if version > self.version:
                 return
             task_id = self._waiting.popleft()
-            self._pool.submit(self._plan.task(task_id, version, self._memo), self._snapshots[version])
+            task = self._plan.task(task_id, version, self._memo)
+            self._pool.submit(task, narrowed(self._snapshots[version], task.budgets))
             self._submitted.add(task_id)
 
     def receive(self, results: Iterable[TaskResult]) -> None:

@@ -1,6 +1,6 @@
 """Rewards already measured, so that no (prompt, seed, mechanism, schedule) is evaluated twice.
 
-Shapes: E entries, T steps, R requests, J metric names.
+Shapes: E entries, T steps, J metric names.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from recache_ray.learning.memo_columns import MemoColumns
 from recache_ray.schedules import Schedule
 from recache_ray.types import GenerationRequest, MechanismSpec, RewardBreakdown, RolloutGroup
 
@@ -30,17 +30,18 @@ class RewardMemo:
     def __init__(self, mechanism: MechanismSpec) -> None:
         self.mechanism = mechanism
         self._entries: dict[RequestKey, dict[Schedule, tuple[int, RewardBreakdown]]] = {}
+        self._numbers: dict[RequestKey, int] = {}
+        self._columns = MemoColumns()
 
     def __len__(self) -> int:
-        return sum(len(rewards) for rewards in self._entries.values())
+        return len(self._columns)
 
     def record(self, group: RolloutGroup, version: int) -> int:
         """Add a group's rewards; returns how many were new. What is already there stays as it was."""
-        rewards = self._entries.setdefault(_key(group.request), {})
-        before = len(rewards)
+        before = len(self)
         for rollout in group.rollouts:
-            rewards.setdefault(rollout.schedule, (version, rollout.breakdown))
-        return len(rewards) - before
+            self._add(_key(group.request), rollout.schedule, version, rollout.breakdown)
+        return len(self) - before
 
     def known(self, request: GenerationRequest, version: int | None = None) -> dict[Schedule, RewardBreakdown]:
         """Rewards of a request recorded up to ``version`` (all of them without it), in the order of recording."""
@@ -58,37 +59,26 @@ class RewardMemo:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and JSON of a checkpoint; floats are kept in float64, bit for bit."""
-        rows = [
-            (request, schedule, version, breakdown)
-            for request, rewards in enumerate(self._entries.values())
-            for schedule, (version, breakdown) in rewards.items()
-        ]
-        names = sorted({name for *_, breakdown in rows for name in breakdown.metrics})
-        num_steps = rows[0][1].num_steps if rows else 0
-        tensors = {
-            "request_E": torch.tensor([row[0] for row in rows], dtype=torch.int32),
-            "version_E": torch.tensor([row[2] for row in rows], dtype=torch.int32),
-            "mask_ET": torch.tensor([row[1].compute_mask for row in rows], dtype=torch.uint8).reshape(
-                len(rows), num_steps
-            ),
-            "reward_E": torch.tensor([row[3].reward for row in rows], dtype=torch.float64),
-            "metrics_EJ": torch.tensor(
-                [[row[3].metrics.get(name, math.nan) for name in names] for row in rows], dtype=torch.float64
-            ).reshape(len(rows), len(names)),
-        }
-        document = {"mechanism": self.mechanism.id, "requests": [list(key) for key in self._entries], "metrics": names}
-        return tensors, document
+        names = self._columns.metric_names
+        document = {"mechanism": self.mechanism.id, "requests": [list(key) for key in self._numbers], "metrics": names}
+        return self._columns.tensors(), document
 
     def load_state(self, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
         """Take over the state of :meth:`state`."""
-        self._entries = {(str(text), int(seed)): {} for text, seed in document["requests"]}
-        keys = list(self._entries)
+        self._entries, self._numbers, self._columns = {}, {}, MemoColumns()
+        keys = [(str(text), int(seed)) for text, seed in document["requests"]]
         columns = (tensors[name].tolist() for name in ("request_E", "version_E", "mask_ET", "reward_E", "metrics_EJ"))
         for request, version, mask, reward, values in zip(*columns, strict=True):
             metrics = {
                 name: value for name, value in zip(document["metrics"], values, strict=True) if not math.isnan(value)
             }
-            self._entries[keys[request]][Schedule.from_mask(mask)] = (version, RewardBreakdown(reward, metrics))
+            self._add(keys[request], Schedule.from_mask(mask), version, RewardBreakdown(reward, metrics))
+
+    def _add(self, key: RequestKey, schedule: Schedule, version: int, breakdown: RewardBreakdown) -> None:
+        rewards = self._entries.setdefault(key, {})
+        if schedule not in rewards:
+            rewards[schedule] = version, breakdown
+            self._columns.append(self._numbers.setdefault(key, len(self._numbers)), version, schedule, breakdown)
 
 
 def _key(request: GenerationRequest) -> RequestKey:

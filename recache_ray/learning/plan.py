@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from recache_ray.errors import BadInputError
 from recache_ray.learning.memo import RewardMemo
@@ -58,9 +59,7 @@ class TaskPlan:
         """The training request of a task."""
         per_epoch = len(self.requests) // self.tasks_per_update * self.tasks_per_update
         epoch, position = divmod(task_id, per_epoch)
-        order = list(range(len(self.requests)))
-        random.Random(derive_seed("epoch", self.seed, epoch)).shuffle(order)
-        return self.requests[order[position]]
+        return self.requests[_epoch_order(len(self.requests), self.seed, epoch)[position]]
 
     def task_budgets(self, task_id: int) -> tuple[int, ...]:
         """The budget of every sibling of a task, ascending."""
@@ -80,3 +79,11 @@ class TaskPlan:
             policy_version=version,
             known=memo.known(request, version),
         )
+
+
+@lru_cache(maxsize=8)
+def _epoch_order(num_requests: int, seed: int, epoch: int) -> tuple[int, ...]:
+    """The requests of an epoch by number, in the order they are visited."""
+    order = list(range(num_requests))
+    random.Random(derive_seed("epoch", seed, epoch)).shuffle(order)
+    return tuple(order)

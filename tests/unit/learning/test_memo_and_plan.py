@@ -49,6 +49,27 @@ def test_memo_round_trip_is_bit_exact_in_order(entries):
             assert list(copy.known(request, version).items()) == list(memo.known(request, version).items())
 
 
+def test_columns_follow_metrics_that_come_and_go():
+    memo, copy = RewardMemo(SPEC), RewardMemo(SPEC)
+    for version, metrics in enumerate(({}, {"lpips": 0.5}, {"quality": 0.25, "lpips": 0.75}, {"quality": 1.0})):
+        rollout = Rollout(Schedule(6, (0, version + 1)), 0.0, RewardBreakdown(-float(version), metrics))
+        memo.record(RolloutGroup(0, REQUESTS[0], 0, (rollout,), 1, 1, 0.0), version)
+        state = memo.state()
+        copy.load_state(*state)
+        assert copy.known(REQUESTS[0]) == memo.known(REQUESTS[0])
+        assert len(state[0]["reward_E"]) == len(copy) == version + 1
+    assert state[1]["metrics"] == ["lpips", "quality"]
+
+
+def test_a_state_stays_as_it_was_while_the_memo_grows():
+    memo, copy = RewardMemo(SPEC), RewardMemo(SPEC)
+    memo.record(_group(REQUESTS[0], (1, 0.1)), version=1)
+    state = memo.state()
+    memo.record(_group(REQUESTS[1], (2, 0.2)), version=2)
+    copy.load_state(*state)
+    assert len(copy) == 1 and copy.get(REQUESTS[1], Schedule(6, (0, 2))) is None
+
+
 def test_epochs_visit_every_request_and_no_update_repeats_one():
     plan = _plan()
     per_epoch = [plan.request(task) for task in range(4)]

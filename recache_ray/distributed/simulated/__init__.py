@@ -1,0 +1,1 @@
+"""Rollout actors that sleep in place of a model, for measuring what a large cluster asks of the learner."""
