@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from recache_ray.cli.resolve import Start
+from recache_ray.cli.serving_verbs import SERVING_VERBS
+from recache_ray.cli.verb import INTERRUPTED, MISSED_TARGET, Finished, Verb
 from recache_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from recache_ray.cli.progress import ProgressPrinter
     from recache_ray.config.root import Config
 
-INTERRUPTED = 130
-MISSED_TARGET = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What a verb leaves: text for stdout and the exit status."""
-
-    text: str
-    exit_status: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One verb of the console script.
-
-    Attributes:
-        start: whether an existing run in run.dir supplies the settings.
-        useful: settings its help lists; a name without a dot stands for a whole section.
-        spellings: short names of settings, for this verb only.
-        required: settings that must not be empty.
-    """
-
-    name: str
-    summary: str
-    start: Start
-    useful: tuple[str, ...]
-    examples: tuple[str, ...]
-    run: Callable[[Config, ProgressPrinter], Finished]
-    spellings: Mapping[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+__all__ = ["INTERRUPTED", "MISSED_TARGET", "VERBS", "Finished", "Verb"]
 
 
 def _references(config: Config, progress: ProgressPrinter) -> Finished:
@@ -237,12 +206,13 @@ VERBS = {
         ),
         Verb(
             name="export",
-            summary="write a budget's schedule for a server: cache-dit, sglang, diffusers, comfyui, ...",
+            summary="write a schedule for a server: cache-dit, sglang, diffusers, comfyui, ...; or for a hub",
             start="existing",
             useful=("run.dir", "export"),
             examples=(
                 "recache export to=cache-dit budget=6",
                 "recache export run.dir=runs/flux to=sglang budget=x4 output=sglang.env",
+                "recache export to=hub output=my-policy",
             ),
             run=_export,
             spellings={name: f"export.{name}" for name in ("to", "budget", "output", "mechanism")},
@@ -342,5 +312,6 @@ VERBS = {
             ),
             run=_bench_alpha,
         ),
+        *SERVING_VERBS,
     )
 }

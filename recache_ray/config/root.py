@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recache_ray.config import sections as s
+from recache_ray.config import serving
 from recache_ray.config.knobs import from_mapping, section
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
@@ -34,6 +35,9 @@ class Config:
     results: s.ResultsConfig = section(s.ResultsConfig)
     plan: s.PlanConfig = section(s.PlanConfig)
     cluster: s.ClusterConfig = section(s.ClusterConfig)
+    demo: serving.DemoConfig = section(serving.DemoConfig)
+    serve: serving.ServeConfig = section(serving.ServeConfig)
+    load: serving.LoadConfig = section(serving.LoadConfig)
 
 
 def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
