@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from recache_ray.build.hub_folder import HUB, export_hub_folder
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically
@@ -39,6 +40,8 @@ def export(config: Config) -> str:
         BadInputError: as :func:`make_export`, or if ``export.output`` names one file and there are several.
         RunFailedError: if the folder cannot be written.
     """
+    if config.export.to == HUB:
+        return export_hub_folder(config)
     target, made = check_target(config.export.to), make_export(config)
     lines = []
     for name, text in made.files.items():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from recache_ray.build.export import make_export, source_of
+from recache_ray.build.hub_folder import HUB
 from recache_ray.config.root import Config
+from recache_ray.errors import BadInputError
 from recache_ray.verification.targets import attach_file
 from recache_ray.verification.tiny_pipelines import tiny_pipeline
 from recache_ray.verification.verify import GENERATIONS, verify_schedule
@@ -17,6 +19,8 @@ def verify(config: Config) -> tuple[str, bool]:
     Raises:
         BadInputError: if the target or pipeline class cannot be verified here, or the file is missing.
     """
+    if config.export.to == HUB:
+        raise BadInputError("export.to = hub: a folder to share, which no server runs; verify an export for a server")
     source = source_of(config)
     name = next(iter(make_export(config).files))
     path = Path(config.export.file) if config.export.file else Path(config.run.dir) / "export" / name

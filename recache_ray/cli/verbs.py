@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from recache_ray.cli.cluster_verbs import CLUSTER_VERBS
 from recache_ray.cli.scaling_verbs import SCALING_VERBS
+from recache_ray.cli.serving_verbs import SERVING_VERBS
 from recache_ray.cli.verb import INTERRUPTED, MISSED_TARGET, Finished, Verb
 from recache_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from recache_ray.cli.progress import ProgressPrinter
     from recache_ray.config.root import Config
+
+__all__ = ["INTERRUPTED", "MISSED_TARGET", "VERBS", "Finished", "Verb"]
 
 
 def _references(config: Config, progress: ProgressPrinter) -> Finished:
@@ -205,12 +208,13 @@ VERBS = {
         ),
         Verb(
             name="export",
-            summary="write a budget's schedule for a server: cache-dit, sglang, diffusers, comfyui, ...",
+            summary="write a schedule for a server: cache-dit, sglang, diffusers, comfyui, ...; or for a hub",
             start="existing",
             useful=("run.dir", "export"),
             examples=(
                 "recache export to=cache-dit budget=6",
                 "recache export run.dir=runs/flux to=sglang budget=x4 output=sglang.env",
+                "recache export to=hub output=my-policy",
             ),
             run=_export,
             spellings={name: f"export.{name}" for name in ("to", "budget", "output", "mechanism")},
@@ -314,5 +318,6 @@ VERBS = {
         ),
         *CLUSTER_VERBS,
         *SCALING_VERBS,
+        *SERVING_VERBS,
     )
 }

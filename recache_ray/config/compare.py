@@ -7,8 +7,8 @@ from typing import Any
 
 from recache_ray.errors import BadInputError
 
-MAY_DIFFER = ("run.dir", "references", "runtime", "tracking", "results", "price")
-"""Where a run lives, runs and is published, which cannot change what it learns."""
+MAY_DIFFER = ("run.dir", "references", "runtime", "tracking", "results", "price", "demo", "serve", "load")
+"""Where a run lives, runs, is published and served, which cannot change what it learns."""
 
 _SHOWN = 3
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recache_ray.config import sections as s
+from recache_ray.config import serving
 from recache_ray.config.embedded import EMBEDDED_KINDS
 from recache_ray.config.faults import FaultsConfig
 from recache_ray.config.knobs import from_mapping, section
@@ -45,6 +46,9 @@ class Config:
     cluster: s.ClusterConfig = section(s.ClusterConfig)
     faults: FaultsConfig = section(FaultsConfig)
     submit: SubmitConfig = section(SubmitConfig)
+    demo: serving.DemoConfig = section(serving.DemoConfig)
+    serve: serving.ServeConfig = section(serving.ServeConfig)
+    load: serving.LoadConfig = section(serving.LoadConfig)
 
 
 def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:

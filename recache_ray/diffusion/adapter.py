@@ -88,6 +88,41 @@ class GatedGeneration:
     schedule: Schedule
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One picture among others of a batch.
+
+    Attributes:
+        embeddings: what ``adapter.encode`` gives for its prompt.
+        noise_seed: seed of its starting noise.
+        schedule: of the model's T.
+    """
+
+    embeddings: Mapping[str, Tensor]
+    noise_seed: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnBatch:
+    """The pictures of a batch of drawings.
+
+    Attributes:
+        images: [M, F, H, W, 3] uint8, as of :class:`Generation`.
+        computed_steps: of each drawing, counted while it ran.
+        seconds: time of the whole, text encoding excluded.
+    """
+
+    images: npt.NDArray[np.uint8]
+    computed_steps: tuple[int, ...]
+    seconds: float
+
+
+def embedded_shapes(embeddings: Mapping[str, Tensor]) -> tuple[tuple[int, ...], ...]:
+    """What embeddings must have in common to make one batch; some pipelines do not pad prompts."""
+    return tuple(tuple(embeddings[name].shape) for name in sorted(embeddings))
+
+
 class UnusableGenerationError(RecacheError):
     """A generation gave no picture that a reward could be taken from.
 

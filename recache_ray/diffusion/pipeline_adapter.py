@@ -17,7 +17,14 @@ from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.two_anchor import GatedMechanism
 from recache_ray.config.sections import ModelConfig
-from recache_ray.diffusion.adapter import GatedGeneration, Generation, ModelSpec
+from recache_ray.diffusion.adapter import (
+    Drawing,
+    DrawnBatch,
+    GatedGeneration,
+    Generation,
+    ModelSpec,
+    embedded_shapes,
+)
 from recache_ray.diffusion.family import ModelFamily, Pipeline
 from recache_ray.diffusion.fingerprint import config_hash
 from recache_ray.diffusion.guidance import GuidanceMode
@@ -169,7 +176,7 @@ class PipelineAdapter:
         started = time.perf_counter()
         requested = self.spec.evaluations_per_step * sum(schedule.budget for schedule in schedules)
         if len(schedules) == 1 and schedules[0].budget == num_steps:
-            samples = self._call(embeddings, noise_seed, 1)
+            samples = self._call([embeddings], [noise_seed])
             executed = requested
         elif mechanism is None:
             raise BadInputError("schedule with cached steps: needs a caching mechanism; give one or use Schedule.full")
@@ -177,10 +184,34 @@ class PipelineAdapter:
             with ScheduleInterceptor(
                 self.transformer, schedules, mechanism, self.spec.forwards_per_step, self._generation
             ) as interceptor:
-                samples = self._call(embeddings, noise_seed, len(schedules))
+                samples = self._call([embeddings] * len(schedules), [noise_seed] * len(schedules))
             executed = interceptor.forwards_executed
         images = quantise(samples, schedules, noise_seed)
         return Generation(images, requested, executed, time.perf_counter() - started)
+
+    def run_drawings(self, drawings: Sequence[Drawing], mechanism: CachingMechanism) -> DrawnBatch:
+        """Generate pictures of different prompts, noises and schedules in one pipeline call.
+
+        Equal prompt embeddings (the same object) and noise make one stream, whose computed prefixes are shared.
+
+        Raises:
+            BadInputError: as :meth:`run`, or if there are none, or their embeddings differ in shape.
+            NonFiniteGenerationError: if any result is NaN or infinite.
+            BlankGenerationError: if an uncached result is one colour throughout.
+        """
+        started = time.perf_counter()
+        if len({embedded_shapes(drawing.embeddings) for drawing in drawings}) > 1:
+            raise BadInputError("drawings: their prompts are embedded in different lengths; draw each length by itself")
+        schedules = [drawing.schedule for drawing in drawings]
+        streams: dict[tuple[int, int], int] = {}
+        stream_of = [streams.setdefault((id(each.embeddings), each.noise_seed), len(streams)) for each in drawings]
+        with ScheduleInterceptor(
+            self.transformer, schedules, mechanism, self.spec.forwards_per_step, self._generation, stream_of
+        ) as interceptor:
+            samples = self._call([each.embeddings for each in drawings], [each.noise_seed for each in drawings])
+        images = quantise(samples, schedules, drawings[0].noise_seed)
+        computed = tuple(calls // self.spec.forwards_per_step for calls in interceptor.computed_calls)
+        return DrawnBatch(images, computed, time.perf_counter() - started)
 
     def run_gated(
         self, embeddings: Mapping[str, Tensor], noise_seed: int, gate: Gate, mechanism: GatedMechanism
@@ -195,7 +226,7 @@ class PipelineAdapter:
         with AdaptiveInterceptor(
             self.transformer, gate, mechanism, self.spec.num_steps, self.spec.forwards_per_step, self._generation
         ) as interceptor:
-            samples = self._call(embeddings, noise_seed, 1)
+            samples = self._call([embeddings], [noise_seed])
         schedule = interceptor.schedule
         images = quantise(samples, [schedule], noise_seed)
         forwards = self.spec.evaluations_per_step * schedule.budget
@@ -204,11 +235,11 @@ class PipelineAdapter:
     def _generation(self) -> object:
         return running_generation(self.pipeline, self.spec.num_steps)
 
-    def _call(self, embeddings: Mapping[str, Tensor], noise_seed: int, count: int) -> npt.NDArray[np.float32]:
-        """One pipeline call for ``count`` siblings; float samples [M, F, H, W, 3] in 0..1."""
-        spec, family = self.spec, self.family
+    def _call(self, embeddings: Sequence[Mapping[str, Tensor]], noise_seeds: Sequence[int]) -> npt.NDArray[np.float32]:
+        """One pipeline call, a row for each of the M embeddings; float samples [M, F, H, W, 3] in 0..1."""
+        spec, family, count = self.spec, self.family, len(noise_seeds)
         arguments = {
-            **{name: self._placed(tensor).expand(count, *tensor.shape) for name, tensor in embeddings.items()},
+            **{name: self._rows([each[name] for each in embeddings]) for name in embeddings[0]},
             **family.arguments,
             family.guidance_argument: spec.guidance,
         }
@@ -220,7 +251,7 @@ class PipelineAdapter:
                 height=spec.height,
                 width=spec.width,
                 num_inference_steps=spec.num_steps,
-                generator=[torch.Generator("cpu").manual_seed(noise_seed) for _ in range(count)],
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in noise_seeds],
                 output_type="np",
             )
         samples = frames_of(output)
@@ -231,6 +262,12 @@ class PipelineAdapter:
                 "the pipeline makes"
             )
         return samples
+
+    def _rows(self, tensors: Sequence[Tensor]) -> Tensor:
+        """One row for each; a view where all are the same tensor."""
+        if all(tensor is tensors[0] for tensor in tensors):
+            return self._placed(tensors[0]).expand(len(tensors), *tensors[0].shape)
+        return self._placed(torch.stack(list(tensors)))
 
     def _placed(self, tensor: Tensor) -> Tensor:
         """An embedding on the pipeline's device, in the transformer's dtype unless it is a mask."""

@@ -87,7 +87,8 @@ def export_source(table: ScheduleTable, budget: int | str, mechanism: str = "") 
     if forwards not in (1, 2):
         raise BadInputError(
             f"schedules.json: model.forwards_per_step = {forwards!r}: must be 1, or 2 where the transformer runs once "
-            "per guidance branch; a server that is not told caches the wrong steps. Add it to the file's model section"
+            "per guidance branch; a server that is not told caches the wrong steps. Write "
+            "the table again with it in ScheduleTable(model=...)"
         )
     return ExportSource(
         schedule=table.schedule(budget),

@@ -12,8 +12,8 @@ from typing import Any
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.schedules.budget import FREE, BudgetCost, parse_budget
 from recache_ray.schedules.schedule import Schedule
+from recache_ray.schedules.schema import SCHEMA_VERSION, current_document, sealed
 
-SCHEMA_VERSION = 1
 _COSTS = ("computed_flops", "cached_flops", "computed_s", "cached_s")
 
 
@@ -82,6 +82,18 @@ class ScheduleTable(Mapping[int, Schedule]):
         """
         return self[parse_budget(budget, self.num_steps, cost=self._budget_cost())]
 
+    def nearest(self, budget: int | str) -> Schedule:
+        """The schedule that spends most within a budget in any form: that of the nearest trained budget below.
+
+        Raises:
+            BadInputError: if it is malformed or outside the budgets of the table, where nothing was learned.
+        """
+        k = parse_budget(budget, self.num_steps, cost=self._budget_cost())
+        if not self.schedules or not self.budgets[0] <= k <= self.budgets[-1]:
+            asked = f"budget = {budget!r}" + (f", {k} of {self.num_steps} steps" if budget != k else "")
+            raise BadInputError(f"{asked}: outside this table, which has {_ranges(self.budgets)}; choose one of these")
+        return self[max(each for each in self.budgets if each <= k)]
+
     def _budget_cost(self) -> BudgetCost:
         if not self.cost:
             return FREE
@@ -118,26 +130,27 @@ class ScheduleTable(Mapping[int, Schedule]):
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``schedules.json``."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "model": dict(self.model),
-            "num_steps": self.num_steps,
-            "mechanism": dict(self.mechanism),
-            "schedules": {str(budget): list(self.schedules[budget].compute_steps) for budget in self.budgets},
-            "metrics": {str(budget): dict(self.metrics[budget]) for budget in sorted(self.metrics)},
-            "provenance": dict(self.provenance),
-            "cost": dict(self.cost),
-        }
+        return sealed(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "model": dict(self.model),
+                "num_steps": self.num_steps,
+                "mechanism": dict(self.mechanism),
+                "schedules": {str(budget): list(self.schedules[budget].compute_steps) for budget in self.budgets},
+                "metrics": {str(budget): dict(self.metrics[budget]) for budget in sorted(self.metrics)},
+                "provenance": dict(self.provenance),
+                "cost": dict(self.cost),
+            }
+        )
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, source: str = "schedule table") -> ScheduleTable:
-        """Rebuild from the document of :meth:`to_json`; unknown schema versions are refused."""
-        version = document.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise BadInputError(
-                f"{source}: schema_version = {version!r}, this release reads {SCHEMA_VERSION}; "
-                "write it again with the release that trained it, or update recache_ray"
-            )
+        """Rebuild from the document of :meth:`to_json`, or from one of an older schema version.
+
+        Raises:
+            BadInputError: if it is of a newer version, changed by hand, or no schedule table.
+        """
+        document = current_document(document, source)
         try:
             num_steps = int(document["num_steps"])
             rows = {

@@ -41,6 +41,22 @@ def test_history_is_kept_exactly_while_a_cached_step_is_ahead(siblings: list[Sch
             assert row.cached_later == any(not s.computes(later) for s in members for later in range(step + 1, T))
 
 
+@given(schedules, st.data())
+def test_streams_share_nothing_with_each_other(siblings: list[Schedule], data: st.DataObject) -> None:
+    streams = [data.draw(st.integers(0, 2)) for _ in siblings]
+    for step, plan in enumerate(plan_steps(siblings, streams)):
+        rows = plan.computing + plan.predicting
+        for sibling, place in enumerate(plan.source):
+            assert sibling in rows[place].siblings
+        for row in rows:
+            assert {streams[sibling] for sibling in row.siblings} == {row.stream}
+            assert {siblings[sibling].prefix(step) for sibling in row.siblings} == {row.prefix}
+        states = {(stream, s.prefix(step)) for s, stream in zip(siblings, streams, strict=True)}
+        assert {row.state for row in rows} == states and len(rows) == len(states)
+    with pytest.raises(BadInputError, match="must be one for each"):
+        plan_steps(siblings, [*streams, 0])
+
+
 def test_siblings_must_share_num_steps() -> None:
     with pytest.raises(BadInputError, match="same num_steps"):
         plan_steps([Schedule.full(4), Schedule.full(5)])

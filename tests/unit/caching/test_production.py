@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.taylor import TaylorSeer
 from recache_ray.diffusion.production import cached, disable, enable
 from recache_ray.errors import BadInputError
-from recache_ray.schedules import Schedule
+from recache_ray.policies.policy import BudgetPolicy
+from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.testing.row_counter import RowCounter
-from recache_ray.testing.tiny_flux import SIDE
+from recache_ray.testing.tiny_flux import SIDE, TEXT_TOKENS, tiny_flux_pipeline
 from recache_ray.types import MechanismSpec
 
 PLAN = schedule(0, 1, 4)
@@ -120,4 +122,142 @@ def test_wrong_arguments_are_refused_and_leave_the_pipeline_alone(pipe: Any, emb
         enable(pipe, PLAN, "tailor")
     with pytest.raises(BadInputError, match="object: has no transformer"):
         enable(object(), PLAN)
+    assert torch.equal(latents(pipe, embeds), untouched)
+
+
+TABLE = ScheduleTable(
+    NUM_STEPS, {2: schedule(0, 4), 3: PLAN, 5: schedule(0, 1, 2, 4, 6)}, {"id": "tiny"}, {"id": "newton2"}
+)
+
+
+def test_a_budget_chooses_from_a_table_with_the_mechanism_it_was_learned_with(
+    pipe: Any, embeds: dict[str, Tensor]
+) -> None:
+    with cached(pipe, PLAN, "newton2"):
+        expected = latents(pipe, embeds)
+    with cached(pipe, TABLE, budget=3) as followed:
+        assert followed == PLAN
+        assert torch.equal(latents(pipe, embeds), expected)
+    for budget in ("x2.3", "45%"):
+        with cached(pipe, TABLE, budget=budget) as followed:
+            assert followed == PLAN
+    with cached(pipe, TABLE, "reuse", budget=3):
+        assert not torch.equal(latents(pipe, embeds), expected)
+
+
+def test_a_budget_chooses_from_a_policy(pipe: Any, embeds: dict[str, Tensor]) -> None:
+    policy = BudgetPolicy(NUM_STEPS, [2, 3, 4])
+    policy.set_validated({3: schedule(0, 5, 6)})
+    with cached(pipe, policy, budget=3) as followed, RowCounter(pipe.transformer) as counter:
+        latents(pipe, embeds)
+    assert followed.compute_steps == (0, 5, 6)
+    assert counter.rows == [3] * 3
+    with cached(pipe, policy, budget="30%") as followed:
+        assert followed == policy.schedule(2)
+
+
+def test_every_call_has_its_own_budget(pipe: Any, embeds: dict[str, Tensor]) -> None:
+    with RowCounter(pipe.transformer) as counter:
+        for budget in (2, 5, 3):
+            with cached(pipe, TABLE, budget=budget):
+                latents(pipe, embeds)
+    assert counter.rows == [2 + 5 + 3] * 3
+
+
+def test_a_budget_between_learned_ones_takes_the_nearest_below_and_says_so(pipe: Any) -> None:
+    with pytest.warns(UserWarning, match="budget = 4: not a learned one, the nearest below is 3 of 7 steps") as seen:
+        assert enable(pipe, TABLE, budget=4) == PLAN
+    disable(pipe)
+    assert seen[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("source", "budget", "message"),
+    [
+        (PLAN, 3, "a schedule has its own .3.; leave it out"),
+        (TABLE, None, "must be given with a ScheduleTable"),
+        (TABLE, 6, "budget = 6: outside this table, which has 2, 3, 5"),
+        (TABLE, "x7", "budget = 'x7', 1 of 7 steps: outside this table"),
+        (TABLE, "250ms", "no time of a step was measured"),
+        (BudgetPolicy(NUM_STEPS, [2, 3]), 4, r"outside the learned budgets 2\.\.3"),
+        (BudgetPolicy(NUM_STEPS, [2, 3]), None, "must be given with a BudgetPolicy"),
+        ([0, 3], None, "must be given with a list"),
+        ([0, 3], 2, "list: not a Schedule, ScheduleTable or BudgetPolicy"),
+        (ScheduleTable(7, {3: PLAN}, {"id": "w", "pipeline_class": "WanPipeline"}), 3, "learned for w .WanPipeline."),
+    ],
+)
+def test_budgets_and_tables_that_do_not_fit_are_refused(pipe: Any, source: Any, budget: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        enable(pipe, source, budget=budget)
+
+
+def test_resolution_and_number_of_pictures_may_change_between_calls(pipe: Any, embeds: dict[str, Tensor]) -> None:
+    shapes = [{}, {"height": 2 * SIDE}, {"count": 2}, {}]
+    expected = []
+    for shape in shapes:
+        with cached(pipe, PLAN):
+            expected.append(latents(pipe, embeds, **shape))
+    with cached(pipe, PLAN):
+        for shape, alone in zip(shapes, expected, strict=True):
+            assert torch.equal(latents(pipe, embeds, **shape), alone)
+
+
+def test_a_lora_swapped_while_enabled_takes_effect_at_the_next_generation() -> None:
+    peft = pytest.importorskip("peft")
+    pipe = tiny_flux_pipeline(seed=0)
+    tokens, pooled, _ = pipe.encode_prompt("a red star", max_sequence_length=TEXT_TOKENS)
+    embeds = {"prompt_embeds": tokens, "pooled_prompt_embeds": pooled}
+    torch.manual_seed(0)
+    for name in ("first", "second"):
+        config = peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False)
+        pipe.transformer.add_adapter(config, adapter_name=name)
+    expected = {}
+    for name in ("first", "second"):
+        pipe.transformer.set_adapter(name)
+        with cached(pipe, PLAN):
+            expected[name] = latents(pipe, embeds)
+    assert not torch.equal(expected["first"], expected["second"])
+    with cached(pipe, PLAN):
+        for name in ("first", "second", "first"):
+            pipe.transformer.set_adapter(name)
+            assert torch.equal(latents(pipe, embeds), expected[name])
+
+
+def test_pipelines_in_several_threads_do_not_influence_each_other(embeds: dict[str, Tensor]) -> None:
+    pipes = [tiny_flux_pipeline(seed=seed) for seed in range(3)]
+    plans = [PLAN, schedule(0, 3), schedule(0, 2, 3, 5)]
+
+    def run(index: int, into: dict[int, Tensor]) -> None:
+        with torch.no_grad(), cached(pipes[index], plans[index]):
+            into[index] = latents(pipes[index], embeds)
+
+    alone: dict[int, Tensor] = {}
+    for index in range(3):
+        run(index, alone)
+    together: dict[int, Tensor] = {}
+    threads = [threading.Thread(target=run, args=(index, together)) for index in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(together[index], alone[index]) for index in range(3))
+
+
+def test_two_threads_in_one_pipeline_are_refused_rather_than_mixed(pipe: Any, embeds: dict[str, Tensor]) -> None:
+    refused: list[str] = []
+
+    def second_thread(pipeline: Any, index: int, timestep: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        if index == 2:
+            thread = threading.Thread(target=lambda: latents(pipe, embeds))
+            thread.start()
+            thread.join()
+        return tensors
+
+    untouched = latents(pipe, embeds)
+    with cached(pipe, PLAN):
+        try:
+            latents(pipe, embeds, callback_on_step_end=second_thread)
+        except BadInputError as error:
+            refused.append(str(error))
+    assert "two threads run it at once" in refused[0]
     assert torch.equal(latents(pipe, embeds), untouched)

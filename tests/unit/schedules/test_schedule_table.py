@@ -99,8 +99,10 @@ def test_schedules_that_do_not_fit_their_budget_or_steps_are_refused() -> None:
         ("", "cannot read a schedule table"),
         ("{", "cannot read a schedule table"),
         ("[]", "not a schedule table; give the schedules.json"),
-        ("{}", "schema_version = None, this release reads 1"),
-        ('{"schema_version": 2}', "schema_version = 2, this release reads 1; write it again"),
+        ("{}", "not a schedule table .schema_version = None"),
+        ('{"schema_version": true}', "not a schedule table .schema_version = True"),
+        ('{"schema_version": 0}', "not a schedule table .schema_version = 0"),
+        ('{"schema_version": 3}', "schema_version = 3, this release reads up to 2; update recache_ray"),
         ('{"schema_version": 1}', "not a schedule table"),
         ('{"schema_version": 1, "num_steps": 9, "schedules": []}', "not a schedule table"),
         ('{"schema_version": 1, "num_steps": 9, "schedules": {"k": [0]}}', "not a schedule table"),
@@ -114,6 +116,49 @@ def test_files_that_are_no_table_are_refused_in_one_line(tmp_path: Path, content
     with pytest.raises(BadInputError, match=message) as caught:
         ScheduleTable.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
+    """Version 1 had neither digest nor, at first, cost."""
+    old = {name: value for name, value in EXAMPLE.to_json().items() if name not in ("digest", "cost")}
+    path = tmp_path / "schedules.json"
+    path.write_text(json.dumps({**old, "schema_version": 1}))
+    loaded = ScheduleTable.load(path)
+    assert loaded == EXAMPLE
+    loaded.save(path)
+    assert json.loads(path.read_text()) == EXAMPLE.to_json()
+
+
+@given(TABLES, st.data())
+def test_a_change_by_hand_is_refused(table: ScheduleTable, data: st.DataObject) -> None:
+    document = json.loads(json.dumps(table.to_json()))
+    where = data.draw(st.sampled_from(["schedules", "model", "mechanism", "metrics", "provenance", "cost", "digest"]))
+    document[where] = "0" * 64 if where == "digest" else {**document[where], "99": [0]}
+    with pytest.raises(BadInputError, match=r"was changed after it was written \(its digest does not match"):
+        ScheduleTable.from_json(document)
+    del document["digest"]
+    with pytest.raises(BadInputError, match=r"was changed after it was written \(its digest is missing"):
+        ScheduleTable.from_json(document)
+
+
+@given(TABLES)
+def test_layout_and_number_forms_are_no_change(table: ScheduleTable) -> None:
+    """Another JSON library sorts keys and writes 1.0 as 1."""
+
+    def whole(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: whole(value[name]) for name in sorted(value)}
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    assert ScheduleTable.from_json(json.loads(json.dumps(whole(table.to_json())))) == table
+
+
+def test_the_nearest_budget_below_serves_those_between() -> None:
+    table = ScheduleTable(10, {budget: EXAMPLE[budget] for budget in (3, 5)})
+    assert [table.nearest(budget).budget for budget in (3, 4, 5, "45%", "x2")] == [3, 3, 5, 3, 5]
+    for outside in (2, 6, "x10", "99%"):
+        with pytest.raises(BadInputError, match="outside this table, which has 3, 5"):
+            table.nearest(outside)
 
 
 def test_bytes_that_are_not_text_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -141,6 +186,6 @@ def test_budgets_in_flops_and_time_go_by_what_the_run_measured() -> None:
     assert table.schedule("440ms").budget == 3 and table.schedule("0.45s").budget == 3
     with pytest.raises(BadInputError, match="no time of a step was measured"):
         EXAMPLE.schedule("440ms")
-    damaged = {**table.to_json(), "cost": {"computed_s": 1.0}}
+    damaged = {**table.to_json(), "schema_version": 1, "cost": {"computed_s": 1.0}}
     with pytest.raises(BadInputError, match="not a schedule table"):
         ScheduleTable.from_json(damaged)

@@ -46,7 +46,8 @@ def test_every_table_that_is_written_fits() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema_version": 2},
+        {"schema_version": 1},
+        {"digest": "0"},
         {"num_steps": 0},
         {"schedules": {"3": [1, 2, 4]}},
         {"schedules": {"2": [0, 0]}},

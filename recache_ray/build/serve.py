@@ -1,0 +1,92 @@
+"""The verb ``serve``, and the application that ``serve deploy cluster/serve.yaml`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recache_ray.build.model_check import check_model
+from recache_ray.build.progress import OnProgress
+from recache_ray.build.run_folder import saved_config
+from recache_ray.config.knobs import from_mapping
+from recache_ray.config.root import Config
+from recache_ray.config.serving import ServeConfig
+from recache_ray.errors import BadInputError
+from recache_ray.schedules import ScheduleTable
+from recache_ray.serving.request import Offer
+
+if TYPE_CHECKING:
+    # the process that waits beside the replicas has no use for torch
+    from recache_ray.serving.engine import PictureEngine
+
+_ARGUMENTS = ("run_dir", "max_batch", "batch_wait_s", "max_prompt_chars")
+
+
+def serve(config: Config, on_progress: OnProgress) -> str:
+    """Serve the run's model until interrupted.
+
+    Raises:
+        BadInputError: if the run is not trained, Ray Serve is missing or the port is in use.
+        RunFailedError: if a replica does not start.
+    """
+    application = _application(config)
+    from recache_ray.distributed.picture_server import run_server
+
+    section = config.serve
+    runtime = replace(
+        config.runtime,
+        num_workers=section.replicas,
+        min_workers=section.replicas,
+        cpus_per_worker=section.cpus_per_replica,
+        gpus_per_worker=section.gpus_per_replica,
+    )
+    try:
+        run_server(application, section, runtime, on_progress)
+    except KeyboardInterrupt:
+        return "stopped"
+    return ""
+
+
+def application(arguments: Mapping[str, Any]) -> Any:
+    """What ``import_path`` of a Ray Serve configuration names; replicas and resources stand in that file.
+
+    Args:
+        arguments: ``run_dir``, the folder of a trained run on every node, and of :class:`ServeConfig` ``max_batch``,
+            ``batch_wait_s`` and ``max_prompt_chars``.
+
+    Raises:
+        BadInputError: if an argument is not one of these, or the run is not trained.
+    """
+    if unknown := sorted(set(arguments) - set(_ARGUMENTS)):
+        raise BadInputError(f"args: unknown {', '.join(unknown)}; there are {', '.join(_ARGUMENTS)}")
+    folder = Path(str(arguments.get("run_dir", "")))
+    if not (folder / "config.json").is_file():
+        raise BadInputError(
+            f"run_dir = {str(folder)!r}: holds no run (no config.json); give the folder of a trained run"
+        )
+    config = saved_config(folder / "config.json")
+    values = {name: value for name, value in arguments.items() if name != "run_dir"}
+    section = from_mapping(ServeConfig, values, "args.")
+    return _application(replace(config, run=replace(config.run, dir=str(folder)), serve=section))
+
+
+def _application(config: Config) -> Any:
+    check_model(config)
+    table = ScheduleTable.load(Path(config.run.dir) / "schedules.json")
+    try:
+        from recache_ray.distributed.picture_server import picture_application
+    except ImportError as error:
+        raise BadInputError(
+            f"recache serve: needs Ray Serve ({error}); install it: pip install 'recache_ray[serve]'"
+        ) from error
+    offer = Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)
+    return picture_application(partial(_make_engine, config), offer, config.serve)
+
+
+def _make_engine(config: Config) -> PictureEngine:
+    from recache_ray.build.picture_engine import make_engine
+
+    return make_engine(config)
