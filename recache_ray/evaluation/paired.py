@@ -56,6 +56,20 @@ def paired_ratio(
     return paired_geometric_mean([(ours, rival)], samples=samples, seed=seed, confidence=confidence)
 
 
+def typical_ratio(pairs: Sequence[tuple[PromptMeans, PromptMeans]]) -> float:
+    """Geometric mean of our LPIPS over the rival's, over prompts and over ``pairs`` such as budgets.
+
+    Every prompt counts the same, where in a ratio of means a few hard ones decide. An LPIPS below ``LPIPS_FLOOR``
+    counts as the floor.
+    """
+    logs = [
+        np.log(max(ours[prompt], LPIPS_FLOOR)) - np.log(max(rival[prompt], LPIPS_FLOOR))
+        for ours, rival in pairs
+        for prompt in ours
+    ]
+    return float(np.exp(np.mean(logs)))
+
+
 def paired_geometric_mean(
     pairs: Sequence[tuple[PromptMeans, PromptMeans]], *, samples: int, seed: int, confidence: float = 0.95
 ) -> RatioInterval:

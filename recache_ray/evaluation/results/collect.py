@@ -10,7 +10,7 @@ from recache_ray.baselines.offline import OFFLINE
 from recache_ray.baselines.searches import SEARCHES
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import FrontierRow, read_frontier
-from recache_ray.evaluation.paired import PromptMeans, paired_geometric_mean, prompt_means
+from recache_ray.evaluation.paired import PromptMeans, paired_geometric_mean, prompt_means, typical_ratio
 from recache_ray.evaluation.results.records import MethodResult, Point, RunResult
 from recache_ray.evaluation.samples import SAMPLES, Sample
 from recache_ray.evaluation.search_cost import COSTS, total_work
@@ -94,4 +94,6 @@ def _method(
         Point(row.budget, row.computed_steps_mean, row.flops_ratio, row.lpips, one.ratio, one.low, one.high)
         for row, one in zip(rows, each, strict=True)
     )
-    return MethodResult(name, family_of(name), points, overall.ratio, overall.low, overall.high, forwards)
+    return MethodResult(
+        name, family_of(name), points, overall.ratio, overall.low, overall.high, forwards, typical_ratio(pairs)
+    )

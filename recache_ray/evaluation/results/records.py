@@ -49,6 +49,8 @@ class MethodResult:
         low: lower end of the paired 95% interval of ``ratio``.
         high: its upper end.
         forwards: transformer forwards it took to find its schedules of all budgets; None where not recorded.
+        typical: like ``ratio``, of geometric means over prompts, which a few hard prompts do not decide; None where
+            not recorded.
     """
 
     method: str
@@ -58,6 +60,7 @@ class MethodResult:
     low: float
     high: float
     forwards: int | None
+    typical: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ def render_markdown(results: Results, picture: str) -> str:
         "LPIPS to the uncached pictures on held-out prompts, lower is better. *Ours / it* is the ratio of mean LPIPS "
         "on the same prompts, geometric mean over budgets with its paired 95% interval; of every family its best "
         "member is shown, chosen on these very prompts, which favours it, as does that a rival which spends more FLOPs "
-        "at a budget is compared at that budget. *Forwards* are those of the transformer, run to find the schedules "
-        "of all budgets.",
+        "at a budget is compared at that budget. *Typical prompt*, where given, is the same ratio of geometric means "
+        "over prompts, in which every prompt counts alike; a few hard prompts decide a mean. *Forwards* are those of "
+        "the transformer, run to find the schedules of all budgets.",
         f"![LPIPS over measured FLOPs ratio, ours bold]({picture})",
     ]
     for run in results.runs:
@@ -47,9 +48,19 @@ def best_of_families(run: RunResult) -> tuple[MethodResult, ...]:
 
 
 def _families(run: RunResult) -> str:
-    header = ("family", "best of it", "budgets", "ours / it", "95% interval", "it wins at", "forwards")
     (policy,) = [each for each in run.methods if each.method == POLICY]
-    rows = [("**ours**", "", _budgets(policy.points), "", "", "", _forwards(policy))]
+    typical = policy.typical is not None
+    header = (
+        "family",
+        "best of it",
+        "budgets",
+        "ours / it",
+        "95% interval",
+        *(["typical prompt"] if typical else []),
+        "it wins at",
+        "forwards",
+    )
+    rows = [("**ours**", "", _budgets(policy.points), "", "", *([""] if typical else []), "", _forwards(policy))]
     for each in best_of_families(run):
         won = [str(point.budget) for point in each.points if _wins_at(point)]
         rows.append(
@@ -59,6 +70,7 @@ def _families(run: RunResult) -> str:
                 _budgets(each.points),
                 f"{each.ratio:.2f}",
                 f"{each.low:.2f} to {each.high:.2f}",
+                *([f"{each.typical:.2f}"] if typical else []),
                 ", ".join(won) or "none",
                 _forwards(each),
             )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recache_ray.errors import BadInputError
-from recache_ray.evaluation.paired import paired_geometric_mean, paired_ratio, prompt_means
+from recache_ray.evaluation.paired import paired_geometric_mean, paired_ratio, prompt_means, typical_ratio
 from recache_ray.evaluation.samples import Sample
 
 
@@ -78,3 +78,12 @@ def test_prompt_means_average_over_schedules_and_seeds() -> None:
         return Sample("random", "reuse", 6, 3, prompt, seed, (0, 2, 4), lpips, None, None, None, -lpips)
 
     assert prompt_means([sample(4, 0, 0.1), sample(4, 1, 0.3), sample(7, 0, 0.5)]) == {4: 0.2, 7: 0.5}
+
+
+def test_in_the_typical_ratio_every_prompt_counts_alike():
+    ours = dict.fromkeys(range(9), 0.01) | {9: 1.0}
+    rival = dict.fromkeys(range(9), 0.02) | {9: 0.1}
+    assert typical_ratio([(ours, rival)]) == pytest.approx((0.5**9 * 10) ** 0.1)
+    assert paired_ratio(ours, rival, samples=10, seed=0).ratio > 3
+    assert typical_ratio([(ours, rival), (rival, ours)]) == pytest.approx(1.0)
+    assert typical_ratio([({0: 0.0}, {0: 0.0})]) == 1.0
