@@ -16,10 +16,11 @@ def why_not_joined(error: BaseException) -> str:
     Ray's errors differ in class by the way of joining, so their texts are read.
     """
     text = without_secrets(" ".join(str(error).split()))
-    if "no authentication token was found" in text:
+    if "no authentication token was found" in text or "find an authentication token" in text:
         return f"there is no token here; {_SAME_TOKEN}"
     if type(error).__name__ == "AuthenticationError" or "uthentication token" in text:
-        sent = "wrong authentication token" in text or not ("is currently" in text or "token sent" in text)
+        refused = "wrong authentication token" in text or "Authentication failed" in text
+        sent = refused or not ("is currently" in text or "token sent" in text)
         what = "refuses the token from here" if sent else "asks for a token"
         return f"the cluster {what}; {_SAME_TOKEN}"
     versions = _VERSIONS.findall(text)

@@ -28,6 +28,10 @@ This process on 10.0.0.7 was started with:
             "there is no token here; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH",
         ),
         (
+            AuthenticationError("Token authentication is enabled but Ray couldn't find an authentication token"),
+            "there is no token here; set RAY_AUTH_MODE=token",
+        ),
+        (
             ConnectionError("Could not find any\nrunning Ray instance."),
             "no Ray cluster can be joined there (Could not find any running Ray instance.); start one with ray start",
         ),
