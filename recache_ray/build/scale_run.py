@@ -61,7 +61,7 @@ def run_scale(config: Config, actors: int, shared: bool, load: SimulatedLoad, on
 
     section, learning = config.scale, _learning(config, actors)
     runtime = RuntimeConfig(address=config.runtime.address, num_workers=actors, min_workers=actors, cpus_per_worker=0.0)
-    policy = BudgetPolicy(section.num_steps, list(parse_budgets(section.budgets, section.num_steps)))
+    policy = BudgetPolicy(section.steps, list(parse_budgets(section.budgets, section.steps)))
     requests = [GenerationRequest(Prompt(n, f"simulated prompt number {n}"), n) for n in range(section.prompts)]
     plan = TaskPlan(
         requests=requests,
@@ -85,11 +85,7 @@ def run_scale(config: Config, actors: int, shared: bool, load: SimulatedLoad, on
         if not line.startswith("lost "):
             on_progress(line)
 
-    source = (
-        SharedProcess(load, section.num_steps, actors)
-        if shared
-        else SimulatedProcesses(load, section.num_steps, runtime)
-    )
+    source = SharedProcess(load, section.steps, actors) if shared else SimulatedProcesses(load, section.steps, runtime)
     pool = WatchedPool(
         RayPool(source, runtime, watch),
         section.warmup_s,

@@ -43,8 +43,7 @@ SCALING_VERBS = (
         ),
         examples=(
             "recache tune experiment=tune_shapes sweep=entropy_lr sweep.trials=12",
-            "recache tune sweep=learning run.dir=runs/tune runtime=cluster runtime.num_workers=4 "
-            "runtime.gpus_per_worker=1 learning.num_updates=50",
+            "recache tune sweep=learning run.dir=runs/tune runtime.num_workers=4 runtime.gpus_per_worker=1",
         ),
         run=_tune,
     ),

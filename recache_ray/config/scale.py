@@ -27,7 +27,7 @@ class ScaleConfig:
     order: str = knob("arrival", "order of updates in place of learning.order", choices=("arrival", "deterministic"))
     policy_lag: int = knob(4, "lag of the deterministic order in place of learning.policy_lag", ge=0, le=64)
     tasks_per_update: int = knob(0, "tasks of an update; 0 means half the number of actors", ge=0)
-    num_steps: int = knob(50, "T of the simulated model in place of model.num_steps", ge=2, le=1000)
+    steps: int = knob(50, "T of the simulated model in place of model.num_steps", ge=2, le=1000)
     budgets: str = knob("5..25", "budgets in place of learning.budgets", required=True)
     budgets_per_task: int = knob(1, "in place of learning.budgets_per_task; 0 means all", ge=0)
     prompts: int = knob(2048, "training prompts, none of which is ever generated", ge=1, le=1_000_000)

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from recache_ray.distributed.tuning_listener import UPDATES, Listener
 from recache_ray.errors import BadInputError, RunFailedError
 
 _QUIET = {
@@ -22,26 +23,8 @@ _QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "5",  # at most this much of a search is lost with the process
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
 }
-UPDATES = "updates"
-
 RunTrial = Callable[[Mapping[str, Any], str, Callable[[int, Mapping[str, float]], None]], None]
 """Runs one training: its values, its name, and where it reports updates and metrics. Must be picklable."""
-
-
-class Listener(Protocol):
-    """Told, in the process that searches, what becomes of the trainings."""
-
-    def started(self, name: str, values: Mapping[str, Any]) -> None:
-        """A training begins, or goes on after the search was interrupted."""
-        ...
-
-    def reported(self, name: str, updates: int, metrics: Mapping[str, float]) -> None:
-        """A training got so far."""
-        ...
-
-    def ended(self, name: str, status: str) -> None:
-        """FINISHED, which stopping early is too, or FAILED."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

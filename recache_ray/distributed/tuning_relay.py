@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from recache_ray.distributed.tuning import UPDATES, Listener
+from recache_ray.distributed.tuning_listener import UPDATES, Listener
 
 _LISTENERS: list[Listener] = []
 _LEFT_OUT = frozenset({"trial_id", "training_iteration", "timestamp", "done", "pid", UPDATES})

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("cluster")]
 
 def test_the_benchmark_measures_processes_and_one_process_alike(tmp_path: Path) -> None:
     scale = {"actors": [2, 16], "processes": 2, "seconds": 6.0, "warmup_s": 1.0, "mean_s": 0.5, "prompts": 64}
-    config = load_config({"run": {"dir": str(tmp_path)}, "scale": {**scale, "num_steps": 20, "budgets": "3..6"}})
+    config = load_config({"run": {"dir": str(tmp_path)}, "scale": {**scale, "steps": 20, "budgets": "3..6"}})
     text, _ = bench_scale(config, lambda line: None)
     points = json.loads((tmp_path / "bench_scale.json").read_text())["points"]
     assert [(point["actors"], point["shared"]) for point in points] == [(2, False), (2, True), (16, True)]
