@@ -35,8 +35,9 @@ class PictureDeployment:
     ) -> None:
         self._engine = make_engine()
         self._offer = offer
-        self._draw.set_max_batch_size(max_batch)  # type: ignore[attr-defined]
-        self._draw.set_batch_wait_timeout_s(batch_wait_s)  # type: ignore[attr-defined]
+        batched: Any = self._draw
+        batched.set_max_batch_size(max_batch)
+        batched.set_batch_wait_timeout_s(batch_wait_s)
 
     @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.05)
     async def _draw(self, requests: list[PictureRequest]) -> list[DrawnPicture | RecacheError]:
@@ -44,7 +45,8 @@ class PictureDeployment:
         return await asyncio.to_thread(self._engine.draw, requests)
 
     async def __call__(self, request: Request) -> Response:
-        return await answer(request, self._offer, self._draw)  # type: ignore[arg-type]
+        batched: Any = self._draw
+        return await answer(request, self._offer, batched)
 
 
 def picture_application(make_engine: Callable[[], PictureEngine], offer: Offer, section: ServeConfig) -> Any:

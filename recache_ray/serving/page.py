@@ -52,9 +52,11 @@ def build_page(comparer: Comparer, offer: Offer, prompt: str) -> Any:
         units = gradio.Markdown(budget_text(table, start), elem_id="units")
         button = gradio.Button("Draw", variant="primary", elem_id="draw")
         with gradio.Row():
-            reference = gradio.Image(label=f"Uncached, {table.num_steps} steps", format="png", elem_id="reference")
-            result = gradio.Image(label="At this budget", format="png", elem_id="result")
-            error = gradio.Image(label="Where they differ", format="png", elem_id="error")
+            reference = gradio.Image(
+                label=f"Uncached, {table.num_steps} steps", format="png", height=280, elem_id="reference"
+            )
+            result = gradio.Image(label="At this budget", format="png", height=280, elem_id="result")
+            error = gradio.Image(label="Where they differ", format="png", height=280, elem_id="error")
         strip = gradio.HTML(elem_id="strip")
         measured = gradio.Markdown(elem_id="measured")
 

@@ -19,7 +19,8 @@ pytestmark = [
 _WITHIN_S = 120.0
 _STATE = """(() => {
   const text = id => document.getElementById(id)?.innerText ?? '';
-  const image = id => document.querySelector('#' + id + ' img')?.src ?? '';
+  const shown = picture => picture && picture.complete && picture.naturalWidth > 0 ? picture.src : '';
+  const image = id => shown(document.querySelector('#' + id + ' img'));
   return {measured: text('measured'), units: text('units'), strip: text('strip'),
           cells: document.querySelectorAll('#schedule-strip i').length,
           dark: [...document.querySelectorAll('#schedule-strip i')].filter(c => c.title.endsWith('computed')).length,
