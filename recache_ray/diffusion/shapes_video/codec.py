@@ -36,7 +36,7 @@ class PatchCodec(ModelMixin, AutoencoderMixin, ConfigMixin):
 
     _supports_gradient_checkpointing = False
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         z_dim: int = 16,

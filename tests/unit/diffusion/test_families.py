@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import recache_ray.diffusion.models as models
+from recache_ray.config.embedded import EMBEDDED_KINDS
 from recache_ray.config.sections import ModelConfig
 from recache_ray.diffusion.families import FAMILIES, family_of
 from recache_ray.diffusion.guidance import GuidanceMode
@@ -25,7 +26,7 @@ CONF = Path(__file__).parents[3] / "conf" / "model"
 def test_every_family_can_be_configured_and_has_a_tiny_pipeline_and_settings() -> None:
     kinds = {family.kind for family in FAMILIES}
     (choices,) = [item.metadata["choices"] for item in fields(ModelConfig) if item.name == "kind"]
-    assert set(choices) == kinds | {"shapes"}
+    assert set(choices) == kinds | set(EMBEDDED_KINDS)
     assert set(TINY) == kinds
     written = [yaml.safe_load(file.read_text(encoding="utf-8"))["kind"] for file in CONF.glob("*.yaml")]
     assert set(written) == set(choices)
