@@ -28,7 +28,7 @@ def _submit(config: Config, progress: ProgressPrinter) -> Finished:
 CLUSTER_VERBS = (
     Verb(
         name="submit",
-        summary="train as a job of a Ray cluster, with the settings of train; leave, and come back to its log",
+        summary="train as a job of a Ray cluster: leave, and come back to its log",
         start="fresh",
         useful=("submit", "run.dir", "references.dir", "runtime.num_workers", "runtime.min_workers", "tracking"),
         examples=(
@@ -42,7 +42,7 @@ CLUSTER_VERBS = (
     ),
     Verb(
         name="bench faults",
-        summary="a training on a local cluster, killed at random in every role, against the same one in peace",
+        summary="a training killed at random in every role, against the same one in peace",
         start="fresh",
         useful=("faults", "run"),
         examples=(

@@ -30,16 +30,9 @@ def main(settings: dict[str, Any]) -> None:
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
-    class QuietNode(Node):
-        """Leaves out the dashboard's process, which Ray starts even where no dashboard is asked for."""
-
-        def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
-            if include_dashboard:
-                super().start_api_server(include_dashboard=include_dashboard, raise_on_failure=raise_on_failure)
-
     head = "gcs_address" not in settings
     dashboard_port = settings.get("dashboard_port", 0)
-    node = QuietNode(
+    node = Node(
         RayParams(
             node_ip_address=_LOOPBACK,
             gcs_address=settings.get("gcs_address"),
