@@ -7,9 +7,9 @@ With one sibling every row follows its schedule, whatever the rows are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers.hooks.hooks import ModelHook
@@ -32,7 +32,13 @@ from recache_ray.schedules import Schedule
 
 _RESIDUAL: Slot = (0, 0)
 _PROBE: Slot = (1, 0)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _Histories = dict[State, dict[Slot, FeatureHistory]]
+
+
+def _outside_graphs(function: _Function) -> _Function:
+    """Let a compiler call ``function`` rather than trace it."""
+    return torch.compiler.disable(function)
 
 
 @dataclass(slots=True)
@@ -178,7 +184,7 @@ class ScheduleInterceptor(StackInterceptor):
         self._histories[branch] = histories
         return step, plan, histories
 
-    @torch.compiler.disable
+    @_outside_graphs
     def begin(self, context_name: str | None) -> None:
         """Decide for a transformer call that all rows share."""
         step, plan, histories = self._begin_call(context_name)
@@ -224,7 +230,7 @@ class ScheduleInterceptor(StackInterceptor):
         if self._probes:
             self._take_probe(call)
 
-    @torch.compiler.disable
+    @_outside_graphs
     def _take_probe(self, call: BlockCall) -> None:
         if self._pass is not None and self._keeps:
             self._pass.probe = call.image_tokens_out() - call.image_tokens
@@ -243,7 +249,7 @@ class ScheduleInterceptor(StackInterceptor):
         self._pass = self._entered = self._predicted = None
         return image_tokens
 
-    @torch.compiler.disable
+    @_outside_graphs
     def _forecast_late(self) -> Tensor:
         return self.forecast(_RESIDUAL)
 

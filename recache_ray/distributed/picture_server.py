@@ -57,7 +57,8 @@ def picture_application(make_engine: Callable[[], PictureEngine], offer: Offer, 
         offer: what requests are checked against.
         section: replicas, their resources, batching and queues.
     """
-    deployment: Any = serve.deployment(PictureDeployment).options(
+    shell: Any = serve.deployment(PictureDeployment)
+    deployment = shell.options(
         name="pictures",
         num_replicas=section.replicas,
         ray_actor_options={"num_cpus": section.cpus_per_replica, "num_gpus": section.gpus_per_replica},

@@ -2,7 +2,8 @@
 
 from recache_ray.schedules.budget import FREE, BudgetCost, budget_unit, parse_budget, parse_budgets, split_budgets
 from recache_ray.schedules.schedule import Schedule
-from recache_ray.schedules.table import SCHEMA_VERSION, ScheduleTable
+from recache_ray.schedules.schema import SCHEMA_VERSION
+from recache_ray.schedules.table import ScheduleTable
 
 __all__ = [
     "FREE",

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.schedules.table import SCHEMA_VERSION
+from recache_ray.schedules.schema import SCHEMA_VERSION
 
 SCHEMA = json.loads((files("recache_ray.schedules") / "schedules.schema.json").read_text(encoding="utf-8"))
 
