@@ -66,7 +66,7 @@ class Comparer:
         return Compared(
             reference=Image.fromarray(reference.image),
             result=Image.fromarray(result.image),
-            error=error_map(reference.image, result.image),
+            error=Image.fromarray(error_map(reference.image, result.image)),
             schedule=schedule,
             computed_steps=result.computed_steps,
             seconds=result.seconds,
