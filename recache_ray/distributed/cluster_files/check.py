@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from recache_ray.distributed.cluster_files import kuberay, ray_up, runtime_env
+from recache_ray.distributed.cluster_files import kuberay, ray_up, runtime_env, serve
 from recache_ray.distributed.cluster_files.secrets import secret_problems
 from recache_ray.errors import BadInputError
 
@@ -41,7 +41,7 @@ class ClusterFileReport:
 
 
 def check_cluster_file(path: Path, setting: str = "cluster.file") -> ClusterFileReport:
-    """Check a file for ``ray up``, a KubeRay object or the runtime environment of a job.
+    """Check a file for ``ray up`` or ``serve deploy``, a KubeRay object or the runtime environment of a job.
 
     Paths in the file are taken relative to the working directory, as ``ray up`` takes them.
 
@@ -50,7 +50,7 @@ def check_cluster_file(path: Path, setting: str = "cluster.file") -> ClusterFile
         setting: what named it, for the message where it cannot be read.
 
     Raises:
-        BadInputError: if it cannot be read, is not YAML or none of these.
+        BadInputError: if it cannot be read, is not YAML or none of these, or needs Ray Serve and that is not installed.
     """
     text, document = _read(path, setting)
     known: dict[str, tuple[Callable[[Document], Iterator[str]], Callable[[Document], Iterator[str]]]] = {
@@ -72,10 +72,12 @@ def check_cluster_file(path: Path, setting: str = "cluster.file") -> ClusterFile
         to_do += ray_up.missing_sources(document)
     elif runtime_env.is_runtime_env(document):
         kind, problems, nodes = "runtime environment", runtime_env.problems, lambda document: iter(())
+    elif serve.is_serve_config(document):
+        kind, problems, nodes = "serve deploy", serve.problems, serve.nodes
     else:
         raise BadInputError(
-            f"{path}: neither a file for ray up (cluster_name, provider) nor one of {', '.join(known)} "
-            f"nor the runtime environment of a job; its keys are {', '.join(map(str, document))}"
+            f"{path}: neither a file for ray up (cluster_name, provider) nor one of {', '.join(known)} nor the "
+            f"runtime environment of a job nor one for serve deploy; its keys are {', '.join(map(str, document))}"
         )
     found = (*problems(document), *secret_problems(document))
     return ClusterFileReport(kind, found, tuple(to_do), () if found else tuple(nodes(document)))

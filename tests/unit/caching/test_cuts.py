@@ -303,6 +303,7 @@ def test_memory_is_the_stated_number_of_factors_per_cached_tensor(
     held: list[int] = []
 
     def weigh(pipeline: Any, index: int, timestep: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        interceptor._settle()
         factors = [
             factor
             for histories in interceptor._histories.values()

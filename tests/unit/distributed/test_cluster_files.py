@@ -43,6 +43,7 @@ def test_the_repository_has_the_files_the_readme_names() -> None:
         "kuberay/rayjob.yaml",
         "kuberay/shared-volume.yaml",
         "runtime-env.yaml",
+        "serve.yaml",
     }
 
 
@@ -145,6 +146,9 @@ BROKEN = [
     ("kuberay/shared-volume.yaml", "ReadWriteMany", "ReadWriteOnce", r"every pod mounts it; must have ReadWriteMany"),
     ("runtime-env.yaml", 'OMP_NUM_THREADS: "4"', "OMP_NUM_THREADS: 4", r"refused by Ray: .*env_vars"),
     ("runtime-env.yaml", "env_vars:", "pip: [numpy]\nenv_vars:", r"pip: every node would install again"),
+    ("serve.yaml", "num_replicas: 1", "num_replicas: -1", r"refused by Ray Serve: .*num_replicas"),
+    ("serve.yaml", "import_path:", "import_pat:", r"refused by Ray Serve: applications\.0\.import_pat"),
+    ("serve.yaml", "host: 127.0.0.1", "host: 0.0.0.0", r"host = 0\.0\.0\.0: anybody who reaches the port may draw"),
 ]
 
 
