@@ -52,7 +52,10 @@ def search(folder: Path, **changes: Any) -> Search:
     return Search(folder=folder, **settings | changes)
 
 
-def test_an_interrupted_search_goes_on_and_stops_hopeless_trainings(tmp_path: Path) -> None:
+def test_an_interrupted_search_goes_on_and_stops_hopeless_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "0")  # these trainings end faster than state is saved
     with pytest.raises(KeyboardInterrupt):
         run_search(search(tmp_path / "search"), run_fake_trial, Recorder(interrupt_after=2))
     after = Recorder()

@@ -134,5 +134,5 @@ class WatchedPool:
             if span.begin_s < now:
                 span.end_s, span.busy_s = now, span.busy_s + group.seconds
         window.lags += [self._version() - group.policy_version for group in groups]
-        if self._groups % _SAMPLE_EVERY < len(groups):
+        if not self.received or self._groups % _SAMPLE_EVERY < len(groups):
             self.received = [*self.received, groups[0]][-_SAMPLES:]
