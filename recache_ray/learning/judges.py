@@ -1,7 +1,7 @@
 """Which validation requests a schedule is judged on, and how much each counts.
 
 The mean of LPIPS over prompts is made by a few of them, and those are hard for every schedule. So many prompts are
-screened with a few cheap schedules, and those judged on are drawn with probability proportional to the error found
+screened with a few schedules, and those judged on are drawn with probability proportional to the error found
 there; weighted by the inverse of that probability, their mean stays an estimate of the mean over all prompts, of far
 smaller variance than that of as many prompts drawn evenly (importance sampling, Horvitz and Thompson 1952).
 
@@ -10,6 +10,7 @@ Shapes: P requests screened, n requests drawn, S screening schedules.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,8 +41,14 @@ class Judges:
 
 
 def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
-    """Evenly spaced schedules in the lower half of the budgets, where errors are large and generations cheap."""
-    chosen = {budgets[len(budgets) // 8], budgets[len(budgets) // 3]}
+    """Evenly spaced schedules at the lowest and the highest budget and at the one nearest to their geometric mean.
+
+    Which prompts make the mean changes with the budget: a picture that many skipped steps harm a little is not the one
+    that tips over when few are skipped.
+    """
+    lowest, highest = min(budgets), max(budgets)
+    between = min(budgets, key=lambda budget: abs(budget - math.sqrt(lowest * highest)))
+    chosen = {lowest, between, highest}
     return tuple(evenly_spaced(num_steps, budget) for budget in sorted(chosen))
 
 

@@ -58,7 +58,7 @@ def test_screening_is_counted_where_only_some_validation_prompts_judge() -> None
     learning = {"budgets": "5..25", "polish_evaluations": 500, "num_judges": 24}
     values = {**PUBLISHED_RUN, "model": FLUX, "prompts": prompts}
     by_name = {phase.name: phase for phase in make_plan(config({**values, "learning": learning})).phases}
-    assert by_name["screening"].generations == 200 and by_name["screening"].computed_steps == 100 * (7 + 12)
+    assert by_name["screening"].generations == 300 and by_name["screening"].computed_steps == 100 * (5 + 11 + 25)
     all_judge = make_plan(config({**values, "learning": {**learning, "num_judges": 100}})).phases
     assert {phase.name: phase.generations for phase in all_judge}["screening"] == 0
 

@@ -71,10 +71,20 @@ def test_prompts_all_alike_or_rewards_of_another_kind_are_drawn_too():
     assert all(REQUESTS[7] in draw_judges(REQUESTS, apart, 10, seed).requests for seed in range(10))
 
 
-def test_screening_schedules_are_few_cheap_and_among_the_budgets():
-    assert [schedule.budget for schedule in screening_schedules(50, range(5, 26))] == [7, 12]
-    assert [schedule.budget for schedule in screening_schedules(20, (3, 4, 5))] == [3, 4]
+def test_screening_schedules_span_the_budgets_and_are_of_them():
+    assert [schedule.budget for schedule in screening_schedules(50, range(5, 26))] == [5, 11, 25]
+    assert [schedule.budget for schedule in screening_schedules(50, (5, 8, 25))] == [5, 8, 25]
+    assert [schedule.budget for schedule in screening_schedules(20, (3, 4, 5))] == [3, 4, 5]
     assert [schedule.budget for schedule in screening_schedules(6, (2,))] == [2]
+
+
+def test_a_prompt_that_is_hard_at_the_highest_budget_only_is_judged_on():
+    low, _, high = schedules = screening_schedules(50, range(5, 26))
+    flat = [-1.0] * len(REQUESTS)
+    tips_over = [-0.001] * 59 + [-0.1]
+    rewards = {schedule: tips_over if schedule is high else flat for schedule in schedules}
+    assert all(REQUESTS[59] in draw_judges(REQUESTS, rewards, 12, seed).requests for seed in range(20))
+    assert not all(REQUESTS[59] in draw_judges(REQUESTS, {low: flat}, 12, seed).requests for seed in range(20))
 
 
 class CountingPool(FunctionPool):
