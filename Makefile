@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit contracts demo-test lint check smoke results wheel clean
+.PHONY: help setup train test unit contracts extras-test lint check smoke results wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,9 +33,10 @@ unit: $(STAMP)  ## the fast tests, no Ray
 contracts: $(STAMP)  ## every model adapter against every mechanism, on tiny random weights
 	$(PARALLEL) tests/contracts
 
-demo-test: $(STAMP)  ## click through the demo page; installs gradio, which takes pillow back to 12
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+extras-test: $(STAMP)  ## the demo page clicked through, int8 weights; installs gradio, which takes pillow back to 12, and torchao
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,int8]'
 	$(BIN)/python -m pytest tests/integration/test_demo.py
+	$(PARALLEL) tests/contracts/test_contract_variants.py -k int8
 
 lint: $(STAMP)  ## style, types, import contract
 	$(BIN)/ruff check .
