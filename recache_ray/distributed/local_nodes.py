@@ -195,7 +195,15 @@ def free_port() -> int:
 
 
 def _is_named(process: psutil.Process, name: str) -> bool:
-    return any(text == name or text.startswith(name) for text in _names(process))
+    return not _has_ended(process) and any(text == name or text.startswith(name) for text in _names(process))
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether it only waits for its parent to look: a killed raylet that an autoscaler started stays so for long."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _names(process: psutil.Process) -> Iterator[str]:
