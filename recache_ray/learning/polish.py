@@ -2,8 +2,8 @@
 
 Each round proposes, for every budget, the few schedules that may beat the best one most, each on a few prompts it has
 not been run on; a schedule that disappoints there is never completed (a race, the surrogate being the judge). The last
-evaluations complete the best of those that were begun, without hoping for better ones: what is returned must have been
-judged on every prompt. What it proposes is a pure function of what it was told, so a resumed run replays finished
+evaluations complete the best of those that were begun (:mod:`recache_ray.learning.standing`), without hoping for better
+ones: what is returned must have been judged on every prompt. What it proposes is a pure function of what it was told, so a resumed run replays finished
 rounds from the reward memo.
 """
 
@@ -17,6 +17,7 @@ from statistics import fmean
 
 from recache_ray.learning import moves
 from recache_ray.learning.log_domain import log_domain
+from recache_ray.learning.standing import Standings
 from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
@@ -78,6 +79,7 @@ class LocalSearch:
         self._rewards: dict[Schedule, dict[int, float]] = {}
         self._failed: set[Schedule] = set()
         self._surrogate: RewardSurrogate | None = None
+        self._known: dict[int, Standings] = {}
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
@@ -87,6 +89,7 @@ class LocalSearch:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
         left = self.evaluations - self.spent
         self._round += 1
+        self._known = {}
         wanted: list[Pair] = []
         if self._round == 1:
             wanted = self._recommended()
@@ -131,53 +134,63 @@ class LocalSearch:
         return [request for request in self.requests if request not in done]
 
     def _recommended(self) -> list[Pair]:
-        """Every budget's mode on all requests, then its rivals, all on the same few requests."""
+        """Every budget's mode on all requests, then its rivals on a few."""
         modes = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
-        few = self._order()[: self._requests_each]
-        tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in few if r in self._open(s)]
+        tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in self._next(s)]
         return list(dict.fromkeys((*modes, *tried)))
 
     def _finalists(self) -> list[Pair]:
         """For every budget, the best of the schedules begun, on the next of their requests; nothing once all are done.
 
-        Only those count that may still beat the best completed one: within one standard deviation of it.
+        What was measured decides here, not the surrogate. Only those count that may still beat the best completed one:
+        within one standard error of it.
         """
-        surrogate = self._fitted()
-        on_these = {
-            schedule
-            for schedule, rewards in self._rewards.items()
-            if schedule.budget in self.starts and not rewards.keys().isdisjoint(self.requests)
-        }
-        begun = sorted(schedule for schedule in on_these if self._is_candidate(schedule))
-        if not begun:
-            return []
-        best = self.best()
-        mean_S, deviation_S = surrogate.predict([*begun, *best.values()], self.requests)
-        beaten = dict(zip(best, mean_S[len(begun) :].tolist(), strict=True))
         hopes: dict[Schedule, float] = {}
-        for schedule, mean, deviation in zip(begun, mean_S.tolist(), deviation_S.tolist(), strict=False):
-            if mean + deviation > beaten[schedule.budget] or self._open(best[schedule.budget]):
-                hopes[schedule] = mean
+        for budget, best in self.best().items():
+            standings = self._standings(budget)
+            for schedule in self._measured(budget):
+                if self._is_candidate(schedule):
+                    hope = standings.of(schedule)
+                    if self._open(best) or hope + standings.error(schedule) > standings.of(best):
+                        hopes[schedule] = hope
         return self._next_requests(hopes)
 
     def _next_requests(self, hopes: Mapping[Schedule, float]) -> list[Pair]:
         """For every budget, the schedules of highest hope, each on the next few of its requests.
 
-        All schedules take the requests in the same order, one per round: those that run on the same request share
-        the forwards of their common prefixes.
+        Those that move the mean most come first: a schedule that fails there costs nothing more. All schedules of
+        a budget take them in the same order, and those that run on the same request share the forwards of their
+        common prefixes.
         """
         chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
-        place = {request: index for index, request in enumerate(self._order())}
         return [
             (request, schedule)
             for budget in self.starts
             for schedule in _highest(hopes, budget, chosen_each)
-            for request in sorted(self._open(schedule), key=place.__getitem__)[: self._requests_each]
+            for request in self._next(schedule)
         ]
 
-    def _order(self) -> list[int]:
-        """The validation requests as this round visits them."""
-        return random.Random(derive_seed("order", self._seed, self._round)).sample(self.requests, len(self.requests))
+    def _next(self, schedule: Schedule) -> list[int]:
+        """The next few requests of a schedule, those that move the mean of its budget most first."""
+        to_do = set(self._open(schedule))
+        return [r for r in self._standings(schedule.budget).order if r in to_do][: self._requests_each]
+
+    def _measured(self, budget: int) -> dict[Schedule, dict[int, float]]:
+        """The schedules of a budget that were run on validation requests, with their rewards there."""
+        judged = {
+            schedule: {request: reward for request, reward in rewards.items() if request in self.weights}
+            for schedule, rewards in self._rewards.items()
+            if schedule.budget == budget
+        }
+        return {schedule: rewards for schedule, rewards in judged.items() if rewards}
+
+    def _standings(self, budget: int) -> Standings:
+        """Of this budget; before anything is known at it, of the nearest one where something is."""
+        if budget not in self._known:
+            near = sorted(self.starts, key=lambda other: abs(math.log(other / budget)))
+            found = next((measured for measured in map(self._measured, near) if measured), {})
+            self._known[budget] = Standings(found, self.weights)
+        return self._known[budget]
 
     def _promising(self) -> list[Pair]:
         """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""

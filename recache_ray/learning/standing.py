@@ -1,0 +1,91 @@
+"""How schedules of one budget stand against each other though they were not run on the same requests.
+
+A request is hard or easy for every schedule alike. So what a schedule scored is compared with what is usual on the very
+requests it was run on: v(S, r) = a(S) + u(r) + noise, with v the reward, or minus the logarithm of a cost. A two-way
+layout with gaps, fitted by turns.
+
+Shapes: M schedules begun, R requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from recache_ray.learning.log_domain import are_costs, log_domain
+from recache_ray.schedules import Schedule
+
+_TURNS = 10
+
+
+class Standings:
+    """What was measured at one budget, made comparable.
+
+    Args:
+        rewards: of each schedule [M], by request; none leaves the order to the weights.
+        weights: of the requests [R] in the mean that is asked for.
+
+    Attributes:
+        order: the requests, those that move the mean most first. For costs these are the hard ones; for other rewards
+            all move it by their weight alone.
+    """
+
+    def __init__(self, rewards: Mapping[Schedule, Mapping[int, float]], weights: Mapping[int, float]) -> None:
+        rows = [(schedule, request, reward) for schedule, by in rewards.items() for request, reward in by.items()]
+        measured = [reward for *_, reward in rows]
+        self._costs = bool(measured) and are_costs(measured)
+        self._values: dict[Schedule, dict[int, float]] = defaultdict(dict)
+        for (schedule, request, _), value in zip(rows, log_domain(measured), strict=True):
+            self._values[schedule][request] = value
+        usual = self._usual()
+        typical = fmean(usual.values()) if usual else 0.0
+        self._usual_R = {request: usual.get(request, typical) for request in weights}
+        easiest = max(self._usual_R.values())
+        self._share_R = {
+            request: weight * (math.exp(easiest - self._usual_R[request]) if self._costs else 1.0)
+            for request, weight in weights.items()
+        }
+        self.order: Sequence[int] = sorted(weights, key=lambda request: (-self._share_R[request], request))
+        self._spread = self._noise()
+
+    def of(self, schedule: Schedule) -> float:
+        """Its mean against the usual one: 0 for the usual, higher is better; for costs minus the logarithm of a ratio."""
+        found = self._above_usual(schedule)
+        total = math.fsum(self._share_R[request] for request in found)
+        if self._costs:
+            return -math.log(math.fsum(self._share_R[r] * math.exp(-above) for r, above in found.items()) / total)
+        return math.fsum(self._share_R[request] * above for request, above in found.items()) / total
+
+    def error(self, schedule: Schedule) -> float:
+        """Standard error of :meth:`of`, from how far the requests of any schedule disagree about it."""
+        share = [self._share_R[request] for request in self._above_usual(schedule)]
+        return self._spread * math.sqrt(math.fsum(value**2 for value in share)) / math.fsum(share)
+
+    def _usual(self) -> dict[int, float]:
+        """u(r): what is usual on each request measured, the schedules' own effects taken off."""
+        own: dict[Schedule, float] = dict.fromkeys(self._values, 0.0)
+        usual: dict[int, float] = {}
+        for _ in range(_TURNS):
+            by_request: dict[int, list[float]] = defaultdict(list)
+            for schedule, values in self._values.items():
+                for request, value in values.items():
+                    by_request[request].append(value - own[schedule])
+            usual = {request: fmean(values) for request, values in by_request.items()}
+            own = {s: fmean(v - usual[r] for r, v in values.items()) for s, values in self._values.items()}
+        return usual
+
+    def _above_usual(self, schedule: Schedule) -> dict[int, float]:
+        values = self._values[schedule]
+        return {r: value - self._usual_R[r] for r, value in values.items() if r in self._usual_R}
+
+    def _noise(self) -> float:
+        """Root mean square of what neither schedule nor request explains."""
+        squares = [
+            (above - fmean(found.values())) ** 2
+            for found in map(self._above_usual, self._values)
+            if len(found) > 1
+            for above in found.values()
+        ]
+        return math.sqrt(fmean(squares)) if squares else 0.0
