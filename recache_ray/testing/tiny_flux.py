@@ -6,7 +6,7 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline
 from recache_ray.diffusion.fingerprint import state_fingerprint
