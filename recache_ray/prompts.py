@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recache_ray.config.sections import PromptsConfig
+from recache_ray.config.prompts import PromptsConfig
 from recache_ray.errors import BadInputError
 from recache_ray.seeding import derive_seed
 from recache_ray.types import Prompt, Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from recache_ray.config.model import ModelConfig
 from recache_ray.config.root import Config
-from recache_ray.config.sections import ModelConfig
 from recache_ray.diffusion.architecture import (
     Architecture,
     Size,

@@ -22,7 +22,7 @@ from recache_ray.build.soak.strikes import draw_strikes
 from recache_ray.build.soak.workload import Workload
 from recache_ray.config.faults import ROLES
 from recache_ray.config.root import Config
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.local_nodes import LocalNodes
 from recache_ray.distributed.session_folder import session_folder
 from recache_ray.tracking.provenance import provenance

@@ -11,7 +11,7 @@ from rich.console import Console
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.scale_run import run_scale, simulated_load
 from recache_ray.config.root import Config
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.evaluation.scale.figures import TARGET_CORE, TARGET_EFFICIENCY, learner_load, misses
 from recache_ray.evaluation.scale.report import plot_scale, scale_table
 from recache_ray.tracking.provenance import provenance

@@ -10,8 +10,8 @@ from rich.table import Table
 from recache_ray.build.plain_text import plain
 from recache_ray.build.prices import bill
 from recache_ray.build.workload import GRADIENT, Phase
+from recache_ray.config.learning import LearningConfig
 from recache_ray.config.root import Config
-from recache_ray.config.sections import LearningConfig
 from recache_ray.diffusion.cost import StepCost
 
 _FACTORS = (0.25, 0.5, 1, 2, 4)

@@ -9,8 +9,9 @@ from pathlib import Path
 from threading import Event
 
 from recache_ray.build.progress import OnProgress
+from recache_ray.config.learning import LearningConfig
 from recache_ray.config.root import Config
-from recache_ray.config.sections import LearningConfig, RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.scale.figures import ScalePoint, scale_point
 from recache_ray.evaluation.scale.load import SimulatedLoad

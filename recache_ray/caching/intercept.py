@@ -1,6 +1,6 @@
 """Imposes schedules on a transformer instance while its pipeline runs as it always does.
 
-Shapes: R batch rows, N image tokens, D features; M siblings, U distinct prefixes of computed steps.
+Shapes: R batch rows, N image tokens, D features; M siblings.
 Row r of a batch belongs to sibling r % M, so that pipelines which double the batch for guidance need no special case.
 With one sibling every row follows its schedule, whatever the rows are.
 """
@@ -8,7 +8,6 @@ With one sibling every row follows its schedule, whatever the rows are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -16,49 +15,29 @@ from diffusers.hooks.hooks import ModelHook
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import Tensor, nn
 
+from recache_ray.caching.batch_split import BatchSplit, SplitHook
 from recache_ray.caching.block_call import BlockCall
-from recache_ray.caching.clock import Branch, GenerationToken
+from recache_ray.caching.clock import GenerationToken
 from recache_ray.caching.delta import DeltaDiT, first_cached_block
+from recache_ray.caching.forward_count import ForwardCount
 from recache_ray.caching.hook_set import HookSet
-from recache_ray.caching.mechanism import CachingMechanism, FeatureHistory
+from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.module_cut import PerModule
-from recache_ray.caching.module_hooks import Slot, module_hooks
-from recache_ray.caching.prefix_plan import PrefixRow, State, StepPlan, plan_steps
-from recache_ray.caching.stack_hooks import BlockHook, DriverHook
+from recache_ray.caching.module_hooks import module_hooks
+from recache_ray.caching.prefix_histories import PROBE, RESIDUAL, PrefixHistories
+from recache_ray.caching.prefix_plan import StepPlan, plan_steps
+from recache_ray.caching.stack_hooks import BlockHook
 from recache_ray.caching.stack_interceptor import StackInterceptor
+from recache_ray.caching.stack_pass import Histories, Slot, StackPass, one_pass, split_passes
 from recache_ray.caching.two_anchor import ScheduledTwoAnchor
-from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
-_RESIDUAL: Slot = (0, 0)
-_PROBE: Slot = (1, 0)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_Histories = dict[State, dict[Slot, FeatureHistory]]
 
 
 def _outside_graphs(function: _Function) -> _Function:
     """Let a compiler call ``function`` rather than trace it."""
     return torch.compiler.disable(function)
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One run through the block stack, for the prefixes that compute or for those that predict.
-
-    ``predicting`` are the states of the same step whose histories must outlive the pass.
-    """
-
-    rows: tuple[PrefixRow, ...]
-    step: int
-    computes: bool
-    histories: _Histories
-    predicting: frozenset[State]
-    probe: Tensor | None = None
-
-    @property
-    def is_remembered(self) -> bool:
-        """Whether any later step needs what this one computes."""
-        return any(row.cached_later for row in self.rows)
 
 
 class ScheduleInterceptor(StackInterceptor):
@@ -102,11 +81,11 @@ class ScheduleInterceptor(StackInterceptor):
     ) -> None:
         self._mechanism = mechanism
         self._plans = plan_steps(schedules, streams)
-        self._computed_calls = [0] * len(schedules)
         self._siblings = len(schedules)
-        self._histories: dict[Branch, _Histories] = {}
-        self._pass: _Pass | None = None
-        self._ended: _Pass | None = None
+        self._count = ForwardCount(len(schedules))
+        self._histories = PrefixHistories(mechanism)
+        self._pass: StackPass | None = None
+        self._ended: StackPass | None = None
         self._rows = 0
         self._keeps = False
         self._entered: Tensor | None = None
@@ -114,8 +93,6 @@ class ScheduleInterceptor(StackInterceptor):
         self._predicted: Tensor | None = None
         self._probes = isinstance(mechanism, ScheduledTwoAnchor)
         self._predicts_ahead = not isinstance(mechanism, PerModule | ScheduledTwoAnchor)
-        self._requested = 0
-        self._executed = 0
         super().__init__(transformer, len(self._plans), forwards_per_step, generation)
 
     @property
@@ -127,19 +104,19 @@ class ScheduleInterceptor(StackInterceptor):
     def forwards_requested(self) -> int:
         """Row-forwards through the block stack that one pipeline call per schedule would have made so far."""
         self._settle()
-        return self._requested
+        return self._count.requested
 
     @property
     def forwards_executed(self) -> int:
         """Row-forwards that ran."""
         self._settle()
-        return self._executed
+        return self._count.executed
 
     @property
     def computed_calls(self) -> tuple[int, ...]:
         """Transformer calls whose blocks ran for each sibling, since construction: counted where they run."""
         self._settle()
-        return tuple(self._computed_calls)
+        return self._count.computed_calls
 
     def reset(self) -> None:
         """Forget the generation under way; the next transformer call is the first of a new one."""
@@ -155,7 +132,7 @@ class ScheduleInterceptor(StackInterceptor):
         else:
             hooks = self._block_hooks(begins=not split_rows)
         if split_rows:
-            hooks.append((stack.transformer, _SplitHook(self)))
+            hooks.append((stack.transformer, SplitHook(self)))
         return HookSet(stack.transformer, hooks)
 
     def _block_hooks(self, begins: bool) -> list[tuple[nn.Module, ModelHook]]:
@@ -171,57 +148,42 @@ class ScheduleInterceptor(StackInterceptor):
             for place, (module, index) in enumerate(modules)
         ]
 
-    def _begin_call(self, context_name: str | None) -> tuple[int, StepPlan, _Histories]:
+    def _begin_call(self, context_name: str | None) -> tuple[int, StepPlan, Histories]:
         """Step, plan and histories of the transformer call that starts now."""
         self._settle()
         step, branch, first = self._clock.tick(context_name)
         if first:
             self._histories.clear()
         plan = self._plans[step]
-        alive = {row.parent for row in plan.computing} | {row.state for row in plan.predicting}
-        known = self._histories.get(branch, {})
-        histories = {state: history for state, history in known.items() if state in alive}
-        self._histories[branch] = histories
-        return step, plan, histories
+        return step, plan, self._histories.of_step(branch, plan)
 
     @_outside_graphs
     def begin(self, context_name: str | None) -> None:
         """Decide for a transformer call that all rows share."""
         step, plan, histories = self._begin_call(context_name)
-        self._start(_one_pass(plan, step, histories))
+        self._start(one_pass(plan, step, histories))
 
-    def _start(self, current: _Pass) -> None:
+    def _start(self, current: StackPass) -> None:
         """Begin a pass, with the forecast where it needs nothing that the call will compute."""
         self._pass = current
         self._keeps = not current.computes or current.is_remembered
-        self._predicted = self.forecast(_RESIDUAL) if self._predicts_ahead and not current.computes else None
+        self._predicted = self.forecast(RESIDUAL) if self._predicts_ahead and not current.computes else None
 
     def split_call(self, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context_name: str | None) -> Any:
         """Run a transformer call whose rows follow different schedules."""
         step, plan, histories = self._begin_call(context_name)
         arguments = self._stack.bind(args, kwargs)
-        repeats, rest = divmod(arguments["hidden_states"].shape[0], self._siblings)
-        if rest:
-            raise BadInputError(
-                f"batch of {arguments['hidden_states'].shape[0]} rows: must be a multiple of the "
-                f"{self._siblings} schedules; generate one picture per schedule"
-            )
-        distinct = len(plan.computing) + len(plan.predicting)
-        if distinct == self._siblings and not (plan.computing and plan.predicting):
-            self._start(_one_pass(plan, step, histories))
+        split = BatchSplit(plan, self._siblings, arguments["hidden_states"])
+        if split.is_whole:
+            self._start(one_pass(plan, step, histories))
             return forward(**arguments)
-        device = arguments["hidden_states"].device
-        tensors = []
-        predicting = frozenset(row.state for row in plan.predicting)
-        for rows, computes in ((plan.computing, True), (plan.predicting, False)):
-            if rows:
-                self._start(_Pass(rows, step, computes, histories, predicting))
-                chosen = [repeat * self._siblings + row.sibling for repeat in range(repeats) for row in rows]
-                subset = self._stack.select_rows(arguments, torch.tensor(chosen, device=device))
-                tensors.append(forward(**{**subset, "return_dict": False})[0].unflatten(0, (repeats, len(rows))))
-                self._settle()
-        results = tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=1)
-        sample = results.index_select(1, torch.tensor(plan.source, device=device)).flatten(0, 1)
+        results = []
+        for current in split_passes(plan, step, histories):
+            self._start(current)
+            subset = self._stack.select_rows(arguments, split.rows(current))
+            results.append(forward(**{**subset, "return_dict": False})[0])
+            self._settle()
+        sample = split.join(results)
         return Transformer2DModelOutput(sample=sample) if arguments.get("return_dict", True) else (sample,)
 
     def enter_stack(self, call: BlockCall) -> None:
@@ -251,7 +213,7 @@ class ScheduleInterceptor(StackInterceptor):
 
     @_outside_graphs
     def _forecast_late(self) -> Tensor:
-        return self.forecast(_RESIDUAL)
+        return self.forecast(RESIDUAL)
 
     def _settle(self) -> None:
         """Count the rows of the pass that ended, and remember their residual for the prefixes that need it later."""
@@ -260,90 +222,27 @@ class ScheduleInterceptor(StackInterceptor):
             return
         entered, left = self._entered, self._left
         self._entered = self._left = None
-        under_way, self._pass = self._pass, ended
-        self.enter(self._rows)
+        self._count.add(ended, self._rows)
         if left is not None and ended.is_remembered:
-            self.learn(_RESIDUAL, left, entered)
+            self._histories.learn(ended, RESIDUAL, left, entered)
             if ended.probe is not None:
-                self.learn(_PROBE, ended.probe)
-        self._pass = under_way
+                self._histories.learn(ended, PROBE, ended.probe)
 
     def enter(self, batch_rows: int) -> None:
-        """Count the rows of a pass, if it computes them."""
-        current = self._pass
-        if current is None or not current.computes:
-            return
-        repeats = batch_rows if self._siblings == 1 else batch_rows // len(current.rows)
-        self._executed += repeats * len(current.rows)
-        self._requested += repeats * sum(row.members for row in current.rows)
-        for row in current.rows:
-            for sibling in row.siblings:
-                self._computed_calls[sibling] += 1
+        """Count the rows of the pass under way, if it computes them."""
+        if self._pass is not None:
+            self._count.add(self._pass, batch_rows)
 
     def learn(self, slot: Slot, leaves: Tensor, enters: Tensor | None = None) -> None:
         """A tensor [R, ...] was computed: remember it, less what entered, for prefixes that need it later."""
-        current = self._pass
-        assert current is not None
-        stride = len(current.rows)
-        for offset, row in enumerate(current.rows):
-            if not row.cached_later:
-                continue
-            feature = leaves[offset::stride]
-            if enters is not None:
-                feature = feature - enters[offset::stride]
-            elif stride > 1:
-                feature = feature.clone()  # a view would keep the whole batch alive
-            history = self._mechanism.reset() if len(row.prefix) == 1 else self._parent(current, row.parent, slot)
-            updated = self._mechanism.update(history, current.step, feature)
-            current.histories.setdefault(row.state, {})[slot] = updated
+        assert self._pass is not None
+        self._histories.learn(self._pass, slot, leaves, enters)
 
     def forecast(self, slot: Slot) -> Tensor:
         """The forecast [R, ...] for the rows of the pass under way."""
-        current = self._pass
-        assert current is not None
-        forecasts = [self._forecast_row(current, place, slot) for place in range(len(current.rows))]
-        return forecasts[0] if len(forecasts) == 1 else torch.stack(forecasts, dim=1).flatten(0, 1)
-
-    def _forecast_row(self, current: _Pass, place: int, slot: Slot) -> Tensor:
-        state, mechanism = current.rows[place].state, self._mechanism
-        history = self._history(current, state, slot)
-        if isinstance(mechanism, ScheduledTwoAnchor) and current.probe is not None:
-            probe = current.probe[place :: len(current.rows)]
-            return mechanism.predict_along(history, self._history(current, state, _PROBE), probe)
-        return mechanism.predict(history, current.step)
+        assert self._pass is not None
+        return self._histories.forecast(self._pass, slot)
 
     def finish(self) -> None:
         """The pass is over; calls until the next one are not the interceptor's."""
         self._pass = None
-
-    def _parent(self, current: _Pass, state: State, slot: Slot) -> FeatureHistory:
-        """The history that a computed step adds to, given up slot by slot if no other row of the step needs it."""
-        history = self._history(current, state, slot)
-        if state not in current.predicting:
-            del current.histories[state][slot]
-        return history
-
-    def _history(self, current: _Pass, state: State, slot: Slot) -> FeatureHistory:
-        history = current.histories.get(state, {}).get(slot)
-        if history is None:
-            raise BadInputError(
-                f"step {current.step}: this guidance branch was not called at computed step {state[1][-1]}; "
-                "every step must call the same branches, so turn off guidance intervals"
-            )
-        return history
-
-
-def _one_pass(plan: StepPlan, step: int, histories: _Histories) -> _Pass:
-    """The pass of a step that does one thing with all its rows."""
-    return _Pass(plan.computing or plan.predicting, step, bool(plan.computing), histories, frozenset())
-
-
-class _SplitHook(DriverHook):
-    """On the transformer, with several siblings: splits its batch."""
-
-    def __init__(self, interceptor: ScheduleInterceptor) -> None:
-        super().__init__(interceptor, entry=True)
-        self._interceptor = interceptor
-
-    def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return self._interceptor.split_call(self.fn_ref.original_forward, args, kwargs, self.context_name)

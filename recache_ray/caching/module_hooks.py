@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from recache_ray.caching.cut import BlockStack
 from recache_ray.caching.module_cut import cached_modules
 from recache_ray.caching.stack_hooks import DriverHook, StackDriver
+from recache_ray.caching.stack_pass import Slot
 from recache_ray.errors import BadInputError
-
-Slot = tuple[int, int]
-"""A cached tensor: the place of its module in the cut, and its place among the module's outputs."""
 
 
 class ModuleDriver(StackDriver, Protocol):

@@ -30,32 +30,32 @@ def _bench_serve(config: Config, progress: ProgressPrinter) -> Finished:
     return Finished(text, 0 if passed else MISSED_TARGET)
 
 
-SERVING_VERBS = (
-    Verb(
-        name="demo",
-        summary="a page on this machine: move the budget, see picture, error map and time",
-        start="existing",
-        useful=("run.dir", "demo", "model.device"),
-        examples=("recache demo", "recache demo run.dir=runs/flux demo.port=8080"),
-        run=_demo,
-        spellings={"port": "demo.port", "prompt": "demo.prompt"},
-    ),
-    Verb(
-        name="serve",
-        summary="a Ray Serve deployment of a run: JSON with a budget in, PNG out",
-        start="existing",
-        useful=("run.dir", "serve", "runtime.address", "model.device"),
-        examples=("recache serve", "recache serve run.dir=runs/flux serve.gpus_per_replica=1 serve.max_batch=4"),
-        run=_serve,
-        spellings={"port": "serve.port"},
-    ),
-    Verb(
-        name="bench serve",
-        summary="clients with mixed budgets against a running server: latency and steps of every answer",
-        start="fresh",
-        useful=("load",),
-        examples=("recache bench serve", "recache bench serve url=http://127.0.0.1:8000 clients=16 seconds=60"),
-        run=_bench_serve,
-        spellings={name: f"load.{name}" for name in ("url", "clients", "seconds")},
-    ),
+DEMO = Verb(
+    name="demo",
+    summary="a page on this machine: move the budget, see picture, error map and time",
+    start="existing",
+    useful=("run.dir", "demo", "model.device"),
+    examples=("recache demo", "recache demo run.dir=runs/flux demo.port=8080"),
+    run=_demo,
+    spellings={"port": "demo.port", "prompt": "demo.prompt"},
+)
+
+SERVE = Verb(
+    name="serve",
+    summary="a Ray Serve deployment of a run: JSON with a budget in, PNG out",
+    start="existing",
+    useful=("run.dir", "serve", "runtime.address", "model.device"),
+    examples=("recache serve", "recache serve run.dir=runs/flux serve.gpus_per_replica=1 serve.max_batch=4"),
+    run=_serve,
+    spellings={"port": "serve.port"},
+)
+
+BENCH_SERVE = Verb(
+    name="bench serve",
+    summary="clients with mixed budgets against a running server: latency and steps of every answer",
+    start="fresh",
+    useful=("load",),
+    examples=("recache bench serve", "recache bench serve url=http://127.0.0.1:8000 clients=16 seconds=60"),
+    run=_bench_serve,
+    spellings={name: f"load.{name}" for name in ("url", "clients", "seconds")},
 )

@@ -6,13 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recache_ray.config import sections as s
-from recache_ray.config import serving
+from recache_ray.config.bench import BenchConfig
 from recache_ray.config.embedded import EMBEDDED_KINDS
+from recache_ray.config.evaluation import EvaluationConfig, ResultsConfig, TransferConfig
+from recache_ray.config.export import ExportConfig
 from recache_ray.config.faults import FaultsConfig
+from recache_ray.config.generate import GenerateConfig
 from recache_ray.config.knobs import from_mapping, section
+from recache_ray.config.learning import LearningConfig, PolicyConfig
+from recache_ray.config.mechanism import MechanismConfig
+from recache_ray.config.model import ModelConfig
+from recache_ray.config.plan import PlanConfig
 from recache_ray.config.price import PriceConfig
+from recache_ray.config.prompts import PromptsConfig, ReferencesConfig
+from recache_ray.config.reward import RewardConfig
+from recache_ray.config.run import RunConfig, TrackingConfig
+from recache_ray.config.runtime import ClusterConfig, RuntimeConfig
 from recache_ray.config.scale import ScaleConfig
+from recache_ray.config.serving import DemoConfig, LoadConfig, ServeConfig
 from recache_ray.config.submit import SubmitConfig
 from recache_ray.config.sweep import SweepConfig
 from recache_ray.errors import BadInputError
@@ -23,32 +34,32 @@ from recache_ray.schedules import budget_unit, parse_budgets, split_budgets
 class Config:
     """Every knob of a run. Build it with :func:`load_config`."""
 
-    run: s.RunConfig = section(s.RunConfig)
-    model: s.ModelConfig = section(s.ModelConfig)
-    mechanism: s.MechanismConfig = section(s.MechanismConfig)
-    prompts: s.PromptsConfig = section(s.PromptsConfig)
-    references: s.ReferencesConfig = section(s.ReferencesConfig)
-    reward: s.RewardConfig = section(s.RewardConfig)
-    policy: s.PolicyConfig = section(s.PolicyConfig)
-    learning: s.LearningConfig = section(s.LearningConfig)
-    runtime: s.RuntimeConfig = section(s.RuntimeConfig)
-    tracking: s.TrackingConfig = section(s.TrackingConfig)
-    evaluation: s.EvaluationConfig = section(s.EvaluationConfig)
-    transfer: s.TransferConfig = section(s.TransferConfig)
-    generate: s.GenerateConfig = section(s.GenerateConfig)
-    export: s.ExportConfig = section(s.ExportConfig)
-    bench: s.BenchConfig = section(s.BenchConfig)
+    run: RunConfig = section(RunConfig)
+    model: ModelConfig = section(ModelConfig)
+    mechanism: MechanismConfig = section(MechanismConfig)
+    prompts: PromptsConfig = section(PromptsConfig)
+    references: ReferencesConfig = section(ReferencesConfig)
+    reward: RewardConfig = section(RewardConfig)
+    policy: PolicyConfig = section(PolicyConfig)
+    learning: LearningConfig = section(LearningConfig)
+    runtime: RuntimeConfig = section(RuntimeConfig)
+    tracking: TrackingConfig = section(TrackingConfig)
+    evaluation: EvaluationConfig = section(EvaluationConfig)
+    transfer: TransferConfig = section(TransferConfig)
+    generate: GenerateConfig = section(GenerateConfig)
+    export: ExportConfig = section(ExportConfig)
+    bench: BenchConfig = section(BenchConfig)
     scale: ScaleConfig = section(ScaleConfig)
     sweep: SweepConfig = section(SweepConfig)
-    results: s.ResultsConfig = section(s.ResultsConfig)
-    plan: s.PlanConfig = section(s.PlanConfig)
+    results: ResultsConfig = section(ResultsConfig)
+    plan: PlanConfig = section(PlanConfig)
     price: PriceConfig = section(PriceConfig)
-    cluster: s.ClusterConfig = section(s.ClusterConfig)
+    cluster: ClusterConfig = section(ClusterConfig)
     faults: FaultsConfig = section(FaultsConfig)
     submit: SubmitConfig = section(SubmitConfig)
-    demo: serving.DemoConfig = section(serving.DemoConfig)
-    serve: serving.ServeConfig = section(serving.ServeConfig)
-    load: serving.LoadConfig = section(serving.LoadConfig)
+    demo: DemoConfig = section(DemoConfig)
+    serve: ServeConfig = section(ServeConfig)
+    load: LoadConfig = section(LoadConfig)
 
 
 def load_config(values: Mapping[str, Any], *, runs: bool = True) -> Config:
@@ -113,7 +124,7 @@ def _check_files(config: Config) -> None:
         )
 
 
-def _check_reward(section: s.RewardConfig, frames: int) -> None:
+def _check_reward(section: RewardConfig, frames: int) -> None:
     if section.frames > frames:
         raise BadInputError(
             f"reward.frames = {section.frames}: a generation has model.frames = {frames}; must be at most {frames} "

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from recache_ray.caching.cut import StackEntry
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.guidance import GuidanceMode
 from recache_ray.errors import BadInputError
 

@@ -9,7 +9,7 @@ from typing import Any
 import diffusers
 import torch
 
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.embedded import embedded_model
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline

@@ -16,7 +16,7 @@ from recache_ray.caching.gates.gate import Gate
 from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.caching.two_anchor import GatedMechanism
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.adapter import (
     Drawing,
     DrawnBatch,

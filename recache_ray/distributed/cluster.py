@@ -23,7 +23,7 @@ from ray._private.accelerators import get_accelerator_manager_for_resource
 from ray._private.utils import get_num_cpus
 from ray._raylet import Config  # type: ignore[attr-defined]
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.admission import ask_admission
 from recache_ray.distributed.join_errors import why_not_joined
 from recache_ray.distributed.session_folder import session_folder

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.autoscaler_status import launches
 from recache_ray.distributed.cluster import workers_that_fit
 from recache_ray.distributed.fleet_status import FleetStatus

@@ -14,7 +14,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.config.serving import ServeConfig
 from recache_ray.distributed.cluster import connect
 from recache_ray.errors import BadInputError, RecacheError, RunFailedError

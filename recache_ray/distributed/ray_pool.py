@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.fleet import Answered, Fleet, Phase
 from recache_ray.distributed.ledger import Ledger, WorkItem
 from recache_ray.distributed.outcome import Outcome

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import ray
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.rollout_host import RolloutHost, WorkerFactory
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from recache_ray.config.sections import EvaluationConfig
+from recache_ray.config.evaluation import EvaluationConfig
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.frontier import FrontierRow, ScheduleCost, frontier_rows, write_frontier
 from recache_ray.evaluation.gates import GatedMeasurements, GatedMethod, measure_gates

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.errors import BadInputError
 from recache_ray.learning.function_pool import FunctionPool
 from recache_ray.learning.learner import Learner

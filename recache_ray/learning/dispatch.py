@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.policies.narrow import narrowed

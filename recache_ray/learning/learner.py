@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.errors import BadInputError
 from recache_ray.learning.advantages import (
     RewardScale,

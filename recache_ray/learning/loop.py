@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
 from recache_ray.learning.dispatch import Dispatcher
 from recache_ray.learning.failures import FailureLedger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recache_ray.config.sections import RewardConfig
+from recache_ray.config.reward import RewardConfig
 from recache_ray.diffusion.shapes import quality_path
 from recache_ray.metrics.quality.scorer import QualityScorer
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from recache_ray.config.sections import RewardConfig
+from recache_ray.config.reward import RewardConfig
 from recache_ray.errors import RunFailedError
 from recache_ray.metrics.perceptual import LpipsMetric
 from recache_ray.metrics.pixel import psnr, ssim

@@ -6,12 +6,13 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
+from recache_ray.diffusion.embedded_training.tokenizers import clip_tokenizer, t5_tokenizer
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline
 from recache_ray.diffusion.fingerprint import state_fingerprint
 from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
-from recache_ray.diffusion.shapes.tokenizers import clip_tokenizer, t5_tokenizer
+from recache_ray.diffusion.shapes.scene import vocabulary_words
 
 TEXT_TOKENS = 16
 SIDE = 16
@@ -26,7 +27,8 @@ def tiny_flux_pipeline(seed: int = 0, *, num_layers: int = 1, num_single_layers:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        clip_words, t5_words = clip_tokenizer(TEXT_TOKENS), t5_tokenizer(TEXT_TOKENS)
+        words = vocabulary_words()
+        clip_words, t5_words = clip_tokenizer(TEXT_TOKENS, words), t5_tokenizer(TEXT_TOKENS, words)
         pipeline: Pipeline = FluxPipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
             vae=AutoencoderKL(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from recache_ray.config.sections import TrackingConfig
+from recache_ray.config.run import TrackingConfig
 from recache_ray.errors import BadInputError
 from recache_ray.tracking.jsonl import MetricsLine
 from recache_ray.tracking.names import safe_name, without_secrets

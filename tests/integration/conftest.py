@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.cluster import connect
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from recache_ray.build.bench_scale import bench_scale
 from recache_ray.config.root import load_config
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.ray_pool import RayPool
 from recache_ray.distributed.simulated.actors import SharedProcess
 from recache_ray.evaluation.scale.load import SimulatedLoad

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import ray
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.cluster import connect, workers_that_fit
 from recache_ray.distributed.pool_metrics import COUNTERS, GAUGES
 from recache_ray.distributed.ray_pool import RayPool

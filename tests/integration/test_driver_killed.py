@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("cluster")]
 DRIVER = """
 import sys
 from functools import partial
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.cluster import connect
 from recache_ray.distributed.learner_actor import run_in_actor
 from recache_ray.testing.fake_job import LockedJob

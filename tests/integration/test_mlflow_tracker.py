@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow_server import Server, end, mlflow_server
 
-from recache_ray.config.sections import TrackingConfig
+from recache_ray.config.run import TrackingConfig
 from recache_ray.errors import BadInputError
 from recache_ray.tracking.jsonl import JsonlTracker, read_metrics
 from recache_ray.tracking.mlflow_tracker import MlflowTracker

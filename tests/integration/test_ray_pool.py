@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.ray_pool import RayPool
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.policies.policy import BudgetPolicy

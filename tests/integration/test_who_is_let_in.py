@@ -26,7 +26,7 @@ LIMIT_S = 200
 REFUSED_WITHIN_S = 15
 JOIN = """
 import sys, time
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.cluster import connect
 from recache_ray.errors import BadInputError
 

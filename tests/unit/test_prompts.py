@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recache_ray.config.sections import PromptsConfig
+from recache_ray.config.prompts import PromptsConfig
 from recache_ray.errors import BadInputError
 from recache_ray.prompts import PromptSet
 

@@ -10,7 +10,7 @@ from typing import Any
 from recache_ray.build.soak.job import SoakJob
 from recache_ray.build.soak.workload import Workload
 from recache_ray.config.knobs import from_mapping
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.errors import RecacheError
 
 

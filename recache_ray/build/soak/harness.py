@@ -19,7 +19,7 @@ from recache_ray.build.soak.account import counted
 from recache_ray.build.soak.strikes import Strike
 from recache_ray.build.soak.workload import Workload
 from recache_ray.config.knobs import to_mapping
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.local_nodes import LocalNode, LocalNodes, end
 from recache_ray.errors import RunFailedError
 

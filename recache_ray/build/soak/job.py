@@ -16,7 +16,8 @@ from torch import Tensor
 
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.soak.workload import BUDGETS, NUM_STEPS, Workload, make_worker
-from recache_ray.config.sections import LearningConfig, RuntimeConfig
+from recache_ray.config.learning import LearningConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.learning.checkpoint import CheckpointStore
 from recache_ray.learning.learner import Learner
 from recache_ray.learning.loop import TrainingLoop

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.errors import BadInputError
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.rollouts.sampling import ScheduleSampler

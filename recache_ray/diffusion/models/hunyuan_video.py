@@ -8,7 +8,7 @@ from math import lcm
 from torch import Tensor
 
 from recache_ray.caching.cut import StackEntry
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.family import ModelFamily, Pipeline
 from recache_ray.diffusion.guidance import GuidanceMode
 

@@ -12,8 +12,9 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
+from recache_ray.diffusion.embedded_training.tokenizers import clip_tokenizer, t5_tokenizer
 from recache_ray.diffusion.shapes import MAX_SEQUENCE_LENGTH
-from recache_ray.diffusion.shapes.tokenizers import clip_tokenizer, t5_tokenizer
+from recache_ray.diffusion.shapes.scene import vocabulary_words
 
 MAX_TEXT_TOKENS = MAX_SEQUENCE_LENGTH
 """Both encoders always see this many tokens, padded without a mask, in training and in use."""
@@ -140,8 +141,8 @@ def build_scheduler() -> FlowMatchEulerDiscreteScheduler:
 
 def build_pipeline(vae: AutoencoderKL, seed: int) -> FluxPipeline:
     """A whole pipeline around a trained autoencoder; the rest is untrained, its weights determined by `seed`."""
-    clip_words: CLIPTokenizer = clip_tokenizer(MAX_TEXT_TOKENS)
-    t5_words: T5Tokenizer = t5_tokenizer(MAX_TEXT_TOKENS)
+    clip_words: CLIPTokenizer = clip_tokenizer(MAX_TEXT_TOKENS, vocabulary_words())
+    t5_words: T5Tokenizer = t5_tokenizer(MAX_TEXT_TOKENS, vocabulary_words())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return FluxPipeline(

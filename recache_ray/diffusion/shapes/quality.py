@@ -16,9 +16,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from recache_ray.diffusion.embedded_training.tokenizers import clip_tokenizer
 from recache_ray.diffusion.shapes import RESOLUTION_PX, quality_path
 from recache_ray.diffusion.shapes.architecture import MAX_TEXT_TOKENS
-from recache_ray.diffusion.shapes.tokenizers import clip_tokenizer
+from recache_ray.diffusion.shapes.scene import vocabulary_words
 
 MEAN, DEVIATION = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 """Normalisation of pixels in 0..1."""
@@ -26,7 +27,7 @@ MEAN, DEVIATION = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 def quality_config() -> dict[str, Any]:
     """open_clip's description of the model: 0.5 million parameters, a narrow ResNet and two layers of text."""
-    tokenizer = clip_tokenizer(MAX_TEXT_TOKENS)
+    tokenizer = clip_tokenizer(MAX_TEXT_TOKENS, vocabulary_words())
     return {
         "model_cfg": {
             "embed_dim": 96,
@@ -58,7 +59,7 @@ def save_quality_model(model: nn.Module, folder: Path, measured: Mapping[str, fl
     """Write configuration, tokenizer and half-precision weights; what was measured goes into the weights' metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "open_clip_config.json").write_text(json.dumps(quality_config(), indent=2) + "\n", encoding="utf-8")
-    clip_tokenizer(MAX_TEXT_TOKENS).save_pretrained(folder)
+    clip_tokenizer(MAX_TEXT_TOKENS, vocabulary_words()).save_pretrained(folder)
     weights = {
         name: value.to(torch.float16).contiguous() if value.is_floating_point() else value
         for name, value in model.state_dict().items()

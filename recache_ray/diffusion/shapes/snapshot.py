@@ -6,22 +6,18 @@ loads both as float32.
 
 from __future__ import annotations
 
-import copy
-import json
-import shutil
 from pathlib import Path
 
 import torch
 from diffusers import FluxPipeline
 from torch import nn
 
+from recache_ray.diffusion.embedded_training.snapshot import averaged_copy, save_pipeline
 
-@torch.no_grad()
+
 def save_snapshot(pipeline: FluxPipeline, model: nn.Module, average: dict[str, torch.Tensor], folder: Path) -> None:
     """Saves the pipeline with the averaged weights; `model` holds its transformer, clip and t5 as submodules."""
-    averaged = copy.deepcopy(model)
-    for name, value in averaged.named_parameters():
-        value.copy_(average[name])
+    averaged = averaged_copy(model, average)
     whole = FluxPipeline(
         **{
             **pipeline.components,
@@ -30,17 +26,4 @@ def save_snapshot(pipeline: FluxPipeline, model: nn.Module, average: dict[str, t
             "text_encoder_2": averaged.get_submodule("t5"),
         }
     )
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    whole.save_pretrained(part)
-    for config in part.glob("*/config.json"):
-        forget_origin(config)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
-
-
-def forget_origin(config: Path) -> None:
-    """Removes the folder that a component was once loaded from out of its config file."""
-    settings = json.loads(config.read_text())
-    settings.pop("_name_or_path", None)
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    save_pipeline(whole, folder)

@@ -15,8 +15,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch.multiprocessing.spawn import spawn
 
+from recache_ray.diffusion.embedded_training.journal import Journal
 from recache_ray.diffusion.shapes.architecture import build_pipeline
-from recache_ray.diffusion.shapes.journal import Journal
 from recache_ray.diffusion.shapes.team import Team
 from recache_ray.diffusion.shapes.text_warmup import warm_up_text
 from recache_ray.diffusion.shapes.train_transformer import train_transformer

@@ -22,9 +22,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import nn
 
+from recache_ray.diffusion.embedded_training.journal import Journal
+from recache_ray.diffusion.embedded_training.tokenizers import clip_tokenizer
 from recache_ray.diffusion.shapes import model_path
 from recache_ray.diffusion.shapes.architecture import MAX_TEXT_TOKENS
-from recache_ray.diffusion.shapes.journal import Journal
 from recache_ray.diffusion.shapes.labels import CLASSES, IGNORED, scene_labels
 from recache_ray.diffusion.shapes.quality import (
     DEVIATION,
@@ -34,9 +35,8 @@ from recache_ray.diffusion.shapes.quality import (
     save_quality_model,
 )
 from recache_ray.diffusion.shapes.render import render
-from recache_ray.diffusion.shapes.scene import Scene, caption, sample_scene
+from recache_ray.diffusion.shapes.scene import Scene, caption, sample_scene, vocabulary_words
 from recache_ray.diffusion.shapes.spoil import near_miss, spoil
-from recache_ray.diffusion.shapes.tokenizers import clip_tokenizer
 
 PICTURES = 3_000
 BATCH, SPOILT = 32, 12
@@ -165,7 +165,7 @@ def embed_images(model: open_clip.CLIP, pixels: torch.Tensor) -> torch.Tensor:
 
 def embed_captions(model: open_clip.CLIP, scenes: list[Scene]) -> torch.Tensor:
     """Normalised features (B, D) of the scenes' captions."""
-    ids = clip_tokenizer(MAX_TEXT_TOKENS)(
+    ids = clip_tokenizer(MAX_TEXT_TOKENS, vocabulary_words())(
         [caption(scene) for scene in scenes], padding="max_length", truncation=True, return_tensors="pt"
     ).input_ids
     return model.encode_text(ids, normalize=True)

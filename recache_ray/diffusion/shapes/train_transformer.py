@@ -7,7 +7,6 @@ Shapes: tokens (B, 64, 16); text states (B, 24, 128); pooled text (B, 64); noise
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,24 +14,21 @@ from diffusers import FluxPipeline
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from recache_ray.diffusion.embedded_training.journal import Log
+from recache_ray.diffusion.embedded_training.noise import add_noise
+from recache_ray.diffusion.embedded_training.training import Training
 from recache_ray.diffusion.shapes.architecture import LATENT_SIDE, MAX_TEXT_TOKENS, SHIFT_AT_64_TOKENS
-from recache_ray.diffusion.shapes.checkpoint import load_checkpoint, save_checkpoint
 from recache_ray.diffusion.shapes.data import ExamplePool, Examples
 from recache_ray.diffusion.shapes.guidance import Guidance, strength
-from recache_ray.diffusion.shapes.optimisers import Optimisers
 from recache_ray.diffusion.shapes.precision import mixed_precision
 from recache_ray.diffusion.shapes.snapshot import save_snapshot
 from recache_ray.diffusion.shapes.team import Team
-
-Log = Callable[[dict[str, float | str]], None]
 
 BATCH = 64
 FIRST_EXAMPLES, MOST_EXAMPLES = 4_096, 24_000
 NEW_EVERY, NEW_EXAMPLES = 16, 128
 """So many new examples after so many steps, over the whole team."""
 
-EMA_DECAY = 0.998
-UNIFORM_SHARE = 0.3
 LOG_EVERY = 50
 
 
@@ -63,23 +59,11 @@ class FlowModel(nn.Module):
         )[0]
 
 
-def noise_levels(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Levels (count,) in (0, 1): logit-normal with a uniform share, then shifted as the scheduler shifts them."""
-    even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    bell = torch.randn(count, generator=generator).sigmoid()
-    levels = torch.where(torch.rand(count, generator=generator) < UNIFORM_SHARE, even, bell)
-    shift = SHIFT_AT_64_TOKENS
-    return (shift * levels / (1 + (shift - 1) * levels)).clamp(1e-3, 1.0)
-
-
 def flow_loss(
     model: nn.Module, examples: Examples, generator: torch.Generator, guidance: Guidance, guided: float
 ) -> torch.Tensor:
     """Mean squared error of the velocity, one noise level per example; `guided` in [0, 1] scales the guidance."""
-    levels = noise_levels(len(examples.latents), generator)
-    noise = torch.randn(examples.latents.shape, generator=generator)
-    mix = levels.view(-1, 1, 1)
-    noisy = (1 - mix) * examples.latents + mix * noise
+    levels, noise, noisy = add_noise(examples.latents, SHIFT_AT_64_TOKENS, generator)
     target = noise - examples.latents
     captioned, kept = guidance.blank_some(examples, generator)
     # The fused attention's backward pass took 38% of a step on a CPU; plain matrix products take a few per cent.
@@ -100,39 +84,34 @@ def train_transformer(
     """
     pipeline = FluxPipeline.from_pretrained(start)
     model = FlowModel(pipeline).train()
-    average = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimisers = Optimisers(model)
-    step, before_s = load_checkpoint(folder / "checkpoint", model, average, optimisers.all)
+    training = Training(model, is_block_matrix, folder / "checkpoint")
     model.transformer.compile()
     guidance = Guidance(pipeline)
-    personal_seed = 1_000_003 * seed + 1009 * step + team.rank
+    personal_seed = 1_000_003 * seed + 1009 * training.step + team.rank
     generator = torch.Generator().manual_seed(personal_seed)
     pool = ExamplePool(pipeline, FIRST_EXAMPLES // team.size, MOST_EXAMPLES // team.size, personal_seed)
     started = saved = time.monotonic()
-    elapsed = before_s
+    elapsed = training.before_s
     recent: list[float] = []
     while elapsed < 60 * minutes:
         progress = elapsed / (60 * minutes)
-        rate = optimisers.schedule(step, progress)
-        if step % NEW_EVERY == 0:
+        rate = training.optimisers.schedule(training.step, progress)
+        if training.step % NEW_EVERY == 0:
             pool.add(NEW_EXAMPLES // team.size)
-        optimisers.zero_grad()
+        training.optimisers.zero_grad()
         loss = flow_loss(model, pool.batch(BATCH // team.size), generator, guidance, strength(progress))
         loss.backward()
-        mean, elapsed = team.average(optimisers.parameters, float(loss.detach()), before_s + time.monotonic() - started)
-        optimisers.step()
-        weight = 1 - min(EMA_DECAY, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.values()), list(model.parameters()), weight)
+        leader_s = training.before_s + time.monotonic() - started
+        mean, elapsed = team.average(training.optimisers.parameters, float(loss.detach()), leader_s)
+        training.update()
         recent.append(mean)
-        step += 1
         if not team.leads:
             continue
-        if step % LOG_EVERY == 0:
+        if training.step % LOG_EVERY == 0:
             log(
                 {
                     "phase": "flow",
-                    "step": step,
+                    "step": training.step,
                     "seconds": elapsed,
                     "loss": sum(recent) / len(recent),
                     "rate": rate,
@@ -142,5 +121,12 @@ def train_transformer(
             recent.clear()
         if time.monotonic() - saved > save_every_s or elapsed >= 60 * minutes:
             saved = time.monotonic()
-            save_checkpoint(folder / "checkpoint", model, average, optimisers.all, step, elapsed)
-            save_snapshot(pipeline, model, average, folder / "snapshot")
+            training.save(elapsed)
+            save_snapshot(pipeline, model, training.average, folder / "snapshot")
+
+
+def is_block_matrix(name: str, value: torch.Tensor) -> bool:
+    """Matrices of attention and feed-forward layers; modulations, embedders and norms are not."""
+    inside = ".transformer_blocks." in name or ".single_transformer_blocks." in name
+    modulation = ".norm1.linear" in name or ".norm1_context.linear" in name or ".norm.linear" in name
+    return value.ndim == 2 and inside and not modulation

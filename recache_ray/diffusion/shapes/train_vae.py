@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from recache_ray.diffusion.embedded_training.journal import Log
+from recache_ray.diffusion.embedded_training.round_trip import mean_psnr_db
 from recache_ray.diffusion.shapes.architecture import LATENT_CHANNELS, build_vae
 from recache_ray.diffusion.shapes.precision import mixed_precision
 from recache_ray.diffusion.shapes.render import render
@@ -25,8 +26,6 @@ PEAK_LR = 2e-3
 KL_WEIGHT = 5e-4
 PICTURES = 6000
 """Rendered once; the crops of one picture differ."""
-
-Log = Callable[[dict[str, float | str]], None]
 
 
 def rendered_pixels(count: int, seed: int) -> torch.Tensor:
@@ -81,8 +80,7 @@ def train_vae(minutes: float, seed: int, log: Log) -> AutoencoderKL:
 def round_trip_psnr_db(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     """Mean over pictures of the signal-to-noise ratio of decode(encode(x)), in dB of the full range."""
     restored = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
-    mean_square = (restored - pixels).square().mean(dim=(1, 2, 3)) / 4
-    return float((-10 * mean_square.log10()).mean())
+    return mean_psnr_db(restored, pixels)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
-from recache_ray.diffusion.shapes.tokenizers import t5_tokenizer
+from recache_ray.diffusion.embedded_training.tokenizers import t5_tokenizer
 from recache_ray.diffusion.shapes_video import MAX_SEQUENCE_LENGTH
 from recache_ray.diffusion.shapes_video.codec import PatchCodec
 from recache_ray.diffusion.shapes_video.scene import vocabulary_words

@@ -17,6 +17,8 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import AutoencoderMixin, DecoderOutput
 from torch import nn
 
+from recache_ray.diffusion.embedded_training.round_trip import mean_psnr_db
+
 FACTOR = 4
 """Pixels of a cell's side, and its frames."""
 
@@ -102,5 +104,4 @@ def fit_codec(videos: torch.Tensor, z_dim: int) -> PatchCodec:
 def round_trip_psnr_db(codec: PatchCodec, videos: torch.Tensor) -> float:
     """Mean over videos of the signal-to-noise ratio of decode(encode(x)), in dB of the full range."""
     restored: Any = codec.decode(codec.encode(videos), return_dict=False)[0]
-    mean_square = (restored - videos).square().mean(dim=(1, 2, 3, 4)) / 4
-    return float((-10 * mean_square.log10()).mean())
+    return mean_psnr_db(restored, videos)

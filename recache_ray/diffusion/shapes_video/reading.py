@@ -11,16 +11,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import fields
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recache_ray.diffusion.shapes.render import RGB
+from recache_ray.diffusion.embedded_training.drawing import RGB, Field
 from recache_ray.diffusion.shapes_video.render import BACKGROUND_RGB, RADIUS_PX, TOWARDS, coverage
 from recache_ray.diffusion.shapes_video.scene import COLOURS, SHAPES, SIZES, MovingScene
-
-Field = NDArray[np.floating[Any]]
 
 MIN_TRAVEL_PX = 4.0
 """Less than this between first and last frame counts as standing still."""

@@ -5,18 +5,14 @@ Videos are float32 RGB in [0, 1], shape (F, H, W, 3); lengths are pixels; y poin
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from recache_ray.diffusion.shapes.render import RGB, jittered_colour, signed_distance
+from recache_ray.diffusion.embedded_training.drawing import RGB, Field, jittered_colour, signed_distance
 from recache_ray.diffusion.shapes_video import NUM_FRAMES, RESOLUTION_PX
 from recache_ray.diffusion.shapes_video.scene import MovingScene
 
 Video = NDArray[np.float32]
-Field = NDArray[np.floating[Any]]
-"""One number per pixel, (H, W)."""
 
 BACKGROUND_RGB: dict[str, tuple[float, float, float]] = {
     "black": RGB["black"],

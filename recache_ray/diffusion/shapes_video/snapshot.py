@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
 from pathlib import Path
 
 import torch
 from diffusers import WanPipeline
 from torch import nn
 
-from recache_ray.diffusion.shapes.snapshot import forget_origin
+from recache_ray.diffusion.embedded_training.snapshot import averaged_copy, save_pipeline
 
 
-@torch.no_grad()
 def save_snapshot(pipeline: WanPipeline, model: nn.Module, average: dict[str, torch.Tensor], folder: Path) -> None:
     """Saves the pipeline with the averaged weights; `model` holds its transformer and text encoder as submodules."""
-    averaged = copy.deepcopy(model)
-    for name, value in averaged.named_parameters():
-        value.copy_(average[name])
+    averaged = averaged_copy(model, average)
     whole = WanPipeline(
         **{
             **{name: part for name, part in pipeline.components.items() if part is not None},
@@ -26,10 +21,4 @@ def save_snapshot(pipeline: WanPipeline, model: nn.Module, average: dict[str, to
             "text_encoder": averaged.get_submodule("text_encoder"),
         }
     )
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    whole.save_pretrained(part)
-    for config in part.glob("*/config.json"):
-        forget_origin(config)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    save_pipeline(whole, folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recache_ray.diffusion.shapes.journal import Journal
+from recache_ray.diffusion.embedded_training.journal import Journal
 from recache_ray.diffusion.shapes_video.architecture import LATENT_CHANNELS, build_pipeline
 from recache_ray.diffusion.shapes_video.codec import PatchCodec, fit_codec, round_trip_psnr_db
 from recache_ray.diffusion.shapes_video.data import rendered_pixels

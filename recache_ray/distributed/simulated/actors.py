@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError
 
-from recache_ray.config.sections import RuntimeConfig
+from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.outcome import Outcome
 from recache_ray.distributed.rollout_actors import RolloutActors
 from recache_ray.distributed.simulated.worker import SimulatedLife, make_simulated_worker

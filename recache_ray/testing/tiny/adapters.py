@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline
 from recache_ray.diffusion.fingerprint import state_fingerprint

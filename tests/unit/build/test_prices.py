@@ -11,8 +11,8 @@ from recache_ray.build.plan_money import actual_line, tasks_at_once, wall_hours
 from recache_ray.build.prices import bill, load_prices
 from recache_ray.build.workload import GRADIENT, Phase
 from recache_ray.cli.main import main
+from recache_ray.config.learning import LearningConfig
 from recache_ray.config.root import Config, load_config
-from recache_ray.config.sections import LearningConfig
 from recache_ray.diffusion.cost import StepCost
 from recache_ray.errors import BadInputError
 

@@ -306,7 +306,7 @@ def test_memory_is_the_stated_number_of_factors_per_cached_tensor(
         interceptor._settle()
         factors = [
             factor
-            for histories in interceptor._histories.values()
+            for histories in interceptor._histories._branches.values()
             for slots in histories.values()
             for history in slots.values()
             for factor in history.factors

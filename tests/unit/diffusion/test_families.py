@@ -12,7 +12,7 @@ import yaml
 
 import recache_ray.diffusion.models as models
 from recache_ray.config.embedded import EMBEDDED_KINDS
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.families import FAMILIES, family_of
 from recache_ray.diffusion.guidance import GuidanceMode
 from recache_ray.diffusion.production import enable

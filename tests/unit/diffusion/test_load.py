@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from recache_ray.config.sections import ModelConfig
+from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.load import load_model
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule

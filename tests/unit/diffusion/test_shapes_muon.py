@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recache_ray.diffusion.shapes.muon import Muon, orthogonalise
+from recache_ray.diffusion.embedded_training.muon import Muon, orthogonalise
 
 
 def test_singular_values_are_pulled_towards_one_and_directions_kept() -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from recache_ray.diffusion.embedded_training.journal import Journal
 from recache_ray.diffusion.shapes import model_path
-from recache_ray.diffusion.shapes.journal import Journal
 from recache_ray.diffusion.shapes.quality import build_quality_model, quality_path, save_quality_model
 from recache_ray.diffusion.shapes.scene import sample_scene
 from recache_ray.diffusion.shapes.spoil import near_miss, spoil

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from recache_ray.diffusion.shapes.render import RESOLUTION_PX, RGB, render
+from recache_ray.diffusion.embedded_training.drawing import RGB
+from recache_ray.diffusion.shapes.render import RESOLUTION_PX, render
 from recache_ray.diffusion.shapes.scene import (
     COLOURS,
     PATTERNS,

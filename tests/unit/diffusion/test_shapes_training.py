@@ -6,14 +6,15 @@ import pytest
 import torch
 from diffusers import FluxPipeline
 
+from recache_ray.diffusion.embedded_training.checkpoint import load_checkpoint, save_checkpoint
+from recache_ray.diffusion.embedded_training.noise import noise_levels
+from recache_ray.diffusion.embedded_training.optimisers import Optimisers
 from recache_ray.diffusion.shapes import MAX_SEQUENCE_LENGTH
 from recache_ray.diffusion.shapes.architecture import SHIFT_AT_64_TOKENS, build_pipeline, build_vae
-from recache_ray.diffusion.shapes.checkpoint import load_checkpoint, save_checkpoint
 from recache_ray.diffusion.shapes.data import ExamplePool, packed_latents
 from recache_ray.diffusion.shapes.guidance import Guidance
-from recache_ray.diffusion.shapes.optimisers import Optimisers
 from recache_ray.diffusion.shapes.snapshot import save_snapshot
-from recache_ray.diffusion.shapes.train_transformer import FlowModel, flow_loss, noise_levels
+from recache_ray.diffusion.shapes.train_transformer import FlowModel, flow_loss, is_block_matrix
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +42,13 @@ def train(pipeline: FluxPipeline, model: FlowModel, optimisers: Optimisers, step
 def test_a_checkpoint_continues_exactly(pipeline: FluxPipeline, tmp_path: Path) -> None:
     model = FlowModel(pipeline)
     average = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimisers = Optimisers(model)
+    optimisers = Optimisers(model, is_block_matrix)
     train(pipeline, model, optimisers, steps=2, seed=0)
     save_checkpoint(tmp_path, model, average, optimisers.all, step=2, seconds=1.5)
     expected = train(pipeline, model, optimisers, steps=1, seed=1)
 
     restored = FlowModel(build_pipeline(pipeline.vae, seed=9))
-    other = Optimisers(restored)
+    other = Optimisers(restored, is_block_matrix)
     zeros = {name: torch.zeros_like(value) for name, value in restored.named_parameters()}
     assert load_checkpoint(tmp_path, restored, zeros, other.all) == (2, 1.5)
     assert train(pipeline, restored, other, steps=1, seed=1) == expected
@@ -88,7 +89,7 @@ def test_latents_are_packed_as_the_pipeline_unpacks_them(pipeline: FluxPipeline)
 
 
 def test_training_noise_is_shifted_as_the_scheduler_shifts_it(pipeline: FluxPipeline) -> None:
-    levels = noise_levels(4000, torch.Generator().manual_seed(0))
+    levels = noise_levels(4000, SHIFT_AT_64_TOKENS, torch.Generator().manual_seed(0))
     assert 0 < float(levels.min()) < float(levels.max()) <= 1
     scheduler = pipeline.scheduler
     slope = (scheduler.config.max_shift - scheduler.config.base_shift) / (4096 - 256)

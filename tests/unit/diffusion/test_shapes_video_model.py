@@ -12,8 +12,8 @@ from recache_ray.build.architecture import known_architecture
 from recache_ray.build.requests import prompt_set
 from recache_ray.build.worker import make_adapter
 from recache_ray.caching.registry import build_mechanism
+from recache_ray.config.model import ModelConfig
 from recache_ray.config.root import load_config
-from recache_ray.config.sections import ModelConfig
 from recache_ray.diffusion.architecture import LatentGrid, Size
 from recache_ray.diffusion.embedded import embedded_model, family_kind
 from recache_ray.diffusion.forward_cost import transformer_shape

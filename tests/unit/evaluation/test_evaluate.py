@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from recache_ray.baselines.registry import BASELINES, baseline_schedules
-from recache_ray.config.sections import EvaluationConfig
+from recache_ray.config.evaluation import EvaluationConfig
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import evaluate, log_evaluation
 from recache_ray.evaluation.frontier import read_frontier

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from recache_ray.baselines.registry import baseline_schedules
-from recache_ray.config.sections import EvaluationConfig
+from recache_ray.config.evaluation import EvaluationConfig
 from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.evaluation.frontier import Generated, read_frontier

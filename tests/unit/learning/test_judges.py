@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.checkpoint import CheckpointStore
 from recache_ray.learning.function_pool import FunctionPool
 from recache_ray.learning.judges import Judges, draw_judges, screening_schedules

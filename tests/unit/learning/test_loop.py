@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.learning.checkpoint import CheckpointStore
 from recache_ray.learning.learner import Learner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recache_ray.config.sections import LearningConfig
+from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.learner import Learner
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from recache_ray.config.reward import RewardConfig
 from recache_ray.config.root import load_config
-from recache_ray.config.sections import RewardConfig
 from recache_ray.errors import BadInputError
 from recache_ray.rewards.quality import build_quality, quality_kind
 

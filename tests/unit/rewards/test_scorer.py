@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recache_ray.config.sections import RewardConfig
+from recache_ray.config.reward import RewardConfig
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.metrics.perceptual import LpipsMetric
 from recache_ray.metrics.pixel import psnr, ssim

@@ -7,20 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from recache_ray.diffusion.shapes.muon import Muon
+from recache_ray.diffusion.embedded_training.muon import Muon
+
+IsBlockMatrix = Callable[[str, torch.Tensor], bool]
 
 MUON_LR = 3e-3
 ADAM_LR = 1.5e-3
 WARM_UP_STEPS = 100
 DECAY_FROM = 0.45
 """Share of the run after which the rate falls linearly, to 1% at the end."""
-
-
-def _is_block_matrix(name: str, value: torch.Tensor) -> bool:
-    """Matrices of attention and feed-forward layers; modulations, embedders and norms are not."""
-    inside = ".transformer_blocks." in name or ".single_transformer_blocks." in name
-    modulation = ".norm1.linear" in name or ".norm1_context.linear" in name or ".norm.linear" in name
-    return value.ndim == 2 and inside and not modulation
 
 
 class Optimisers:
@@ -31,9 +26,7 @@ class Optimisers:
         is_block_matrix: whether Muon takes the parameter of this name.
     """
 
-    def __init__(
-        self, model: nn.Module, is_block_matrix: Callable[[str, torch.Tensor], bool] = _is_block_matrix
-    ) -> None:
+    def __init__(self, model: nn.Module, is_block_matrix: IsBlockMatrix) -> None:
         named = list(model.named_parameters())
         matrices = [value for name, value in named if is_block_matrix(name, value)]
         others = [value for name, value in named if not is_block_matrix(name, value)]

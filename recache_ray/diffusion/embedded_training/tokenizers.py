@@ -1,4 +1,4 @@
-"""The two tokenizers: every word of the grammar is one token, anything else falls apart into letters."""
+"""Tokenizers of small grammars: every word is one token, anything else falls apart into letters."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from itertools import pairwise
 
 from transformers import CLIPTokenizer, T5Tokenizer
 
-from recache_ray.diffusion.shapes.scene import vocabulary_words
-
 CLIP_START, CLIP_END, CLIP_UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<|unknown|>"
 _CHARACTERS = string.ascii_lowercase + string.digits + ".,;:!?'-"
 _WORD_END = "</w>"
 _WORD_START = "▁"
 
 
-def clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
-    """Byte-pair tokenizer that knows each word; pads with the end token, as CLIP does."""
-    merges = _merges(vocabulary_words())
+def clip_tokenizer(max_tokens: int, words: tuple[str, ...]) -> CLIPTokenizer:
+    """Byte-pair tokenizer that knows each of `words`; pads with the end token, as CLIP does."""
+    merges = _merges(words)
     pieces = [*_CHARACTERS, *(character + _WORD_END for character in _CHARACTERS)]
     pieces += [left + right for left, right in merges]
     vocabulary = {piece: index for index, piece in enumerate([CLIP_START, CLIP_END, CLIP_UNKNOWN, *pieces])}
@@ -33,7 +31,7 @@ def clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
     )
 
 
-def t5_tokenizer(max_tokens: int, words: tuple[str, ...] = vocabulary_words()) -> T5Tokenizer:
+def t5_tokenizer(max_tokens: int, words: tuple[str, ...]) -> T5Tokenizer:
     """Unigram tokenizer: a whole word is likelier than its letters, so known `words` stay whole."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -30.0), (_WORD_START, -8.0)]
     pieces += [(_WORD_START + word, -1.0) for word in words]
