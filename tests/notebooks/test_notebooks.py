@@ -19,8 +19,8 @@ def name_of(path: Path) -> str:
     return path.stem
 
 
-def test_there_are_a_tour_and_ones_own_model() -> None:
-    assert {"01_tour", "03_your_own_model"} <= {path.stem for path in NOTEBOOKS}
+def test_there_are_three() -> None:
+    assert [path.name[:3] for path in NOTEBOOKS] == ["01_", "02_", "03_"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
