@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup train test unit contracts extras-test lint check smoke results wheel clean
+.PHONY: help setup train test unit contracts notebooks extras-test lint check smoke results wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ unit: $(STAMP)  ## the fast tests, no Ray
 
 contracts: $(STAMP)  ## every model adapter against every mechanism, on tiny random weights
 	$(PARALLEL) tests/contracts
+
+notebooks: $(STAMP)  ## run the notebooks in fresh kernels, check what they show and what is committed
+	$(BIN)/python -m pytest tests/notebooks
 
 extras-test: $(STAMP)  ## the demo page clicked through, int8 weights; installs gradio, which takes pillow back to 12, and torchao
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,int8]'

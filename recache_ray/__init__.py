@@ -9,8 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recache_ray.caching.cut import StackEntry, register_stack
     from recache_ray.diffusion.production import cached, disable, enable
     from recache_ray.errors import BadInputError, RecacheError, RunFailedError
+    from recache_ray.export.registry import export_schedule
     from recache_ray.learning.black_box import learn_schedules
     from recache_ray.policies.policy import BudgetPolicy
     from recache_ray.schedules.schedule import Schedule
@@ -23,10 +25,13 @@ __all__ = [
     "RunFailedError",
     "Schedule",
     "ScheduleTable",
+    "StackEntry",
     "cached",
     "disable",
     "enable",
+    "export_schedule",
     "learn_schedules",
+    "register_stack",
 ]
 
 _HOME = {
@@ -39,7 +44,10 @@ _HOME = {
     "cached": "recache_ray.diffusion.production",
     "enable": "recache_ray.diffusion.production",
     "disable": "recache_ray.diffusion.production",
+    "export_schedule": "recache_ray.export.registry",
     "learn_schedules": "recache_ray.learning.black_box",
+    "StackEntry": "recache_ray.caching.cut",
+    "register_stack": "recache_ray.caching.cut",
 }
 
 

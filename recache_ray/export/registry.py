@@ -12,8 +12,9 @@ from recache_ray.export.plain import plain_json, smoothcache_json
 from recache_ray.export.presets import openvino, tensorrt_llm, vllm_omni
 from recache_ray.export.python_file import comfyui_file, diffusers_file
 from recache_ray.export.sglang import sglang_environment, sglang_requests
-from recache_ray.export.source import Export, ExportSource
+from recache_ray.export.source import Export, ExportSource, export_source
 from recache_ray.export.stable_diffusion_cpp import stable_diffusion_cpp
+from recache_ray.schedules import ScheduleTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,21 @@ def check_target(name: str) -> Target:
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(TARGETS)}"
         raise BadInputError(f"export.to = {name!r}: unknown target; {hint}")
     return TARGETS[name]
+
+
+def export_schedule(table: ScheduleTable, budget: int | str, to: str, mechanism: str = "") -> Export:
+    """The schedule of a budget in the format of a server, as texts to write; nothing is written here.
+
+    Args:
+        table: of a run, or of your own with ``pipeline_class`` and ``forwards_per_step`` in ``model``.
+        budget: in any form the table takes.
+        to: one of :data:`TARGETS`.
+        mechanism: id in place of the one the table was learned with, for example ``reuse``.
+
+    Raises:
+        BadInputError: if the target is unknown or cannot hold the schedule, the table lacks the budget or does not say
+            how guidance runs.
+
+    Example: ``export_schedule(table, "x4", to="cache-dit").files["cache_dit.yaml"]``
+    """
+    return check_target(to).make(export_source(table, budget, mechanism))

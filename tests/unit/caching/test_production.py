@@ -11,6 +11,8 @@ from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_mod
 from flux_runs import NUM_STEPS, latents, schedule
 from torch import Tensor
 
+import recache_ray as recache
+from recache_ray.caching import cut
 from recache_ray.caching.intercept import ScheduleInterceptor
 from recache_ray.caching.taylor import TaylorSeer
 from recache_ray.diffusion.production import cached, disable, enable
@@ -28,6 +30,24 @@ PLAN = schedule(0, 1, 4)
 def expected(pipe: Any, embeds: dict[str, Tensor]) -> Tensor:
     with ScheduleInterceptor(pipe.transformer, [PLAN], TaylorSeer(1)):
         return latents(pipe, embeds)
+
+
+def test_a_model_of_a_class_of_ones_own_runs_once_its_cut_is_registered(
+    pipe: Any, embeds: dict[str, Tensor], expected: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = type(pipe.transformer)
+    members = {name: member for name, member in vars(known).items() if name not in ("__dict__", "__weakref__")}
+    monkeypatch.setattr(cut, "_ENTRIES", dict(cut._ENTRIES))
+    monkeypatch.setattr(pipe.transformer, "__class__", type("OwnTransformer", known.__bases__, members))
+    with pytest.raises(BadInputError, match="OwnTransformer: cannot be cached"):
+        enable(pipe, PLAN)
+    flux = cut._ENTRIES[known.__name__]
+    recache.register_stack(
+        "OwnTransformer",
+        recache.StackEntry(flux.blocks, flux.batched, flux.shared, flux.block_inputs, flux.ends, flux.modulated),
+    )
+    with cached(pipe, PLAN):
+        assert torch.equal(latents(pipe, embeds), expected)
 
 
 def test_cached_computes_the_schedule_and_ends(pipe: Any, embeds: dict[str, Tensor], expected: Tensor) -> None:

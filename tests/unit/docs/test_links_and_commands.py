@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from recache_ray.cli.groups import groups
 from recache_ray.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "cluster").rglob("*.md")], key=lambda path: str(path)
-)
+FOLDERS = (ROOT / "docs", ROOT / "cluster")
+NOTEBOOKS = (ROOT / "notebooks").glob("*.ipynb")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md")), *NOTEBOOKS])
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _OPTIONS = ("--help", "--help-all", "--print-config", "--version")
@@ -26,6 +27,14 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def text_of(page: Path) -> str:
+    """A page's Markdown; of a notebook that of its Markdown cells."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+
+
 def slug(heading: str) -> str:
     """The anchor that code-hosting pages give a heading."""
     kept = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", ""))
@@ -33,9 +42,8 @@ def slug(heading: str) -> str:
 
 
 def broken_links(page: Path) -> list[str]:
-    text = page.read_text(encoding="utf-8")
     broken = []
-    for target in _LINK.findall(_FENCE.sub("", text)):
+    for target in _LINK.findall(_FENCE.sub("", text_of(page))):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -80,7 +88,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_name_what_exists(page: Path) -> None:
-    wrong = {command: bad for command in commands(page.read_text(encoding="utf-8")) if (bad := unknown_in(command))}
+    wrong = {command: bad for command in commands(text_of(page)) if (bad := unknown_in(command))}
     assert wrong == {}
 
 
@@ -91,4 +99,4 @@ def test_the_checks_find_what_they_are_for(tmp_path: Path) -> None:
     lines = (".venv/bin/recache train run.dir=a \\", "  run.dri=b", "recache trian", "recache generate prompt='a b' x")
     text = "\n".join(("```bash", *lines, "```", ""))
     assert [unknown_in(command) for command in commands(text)] == [["run.dri=b"], ["trian"], ["x"]]
-    assert sum(len(list(commands(each.read_text(encoding="utf-8")))) for each in PAGES) > 20
+    assert sum(len(list(commands(text_of(each)))) for each in PAGES) > 20

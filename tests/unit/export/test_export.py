@@ -14,7 +14,7 @@ import yaml
 from recache_ray.baselines.cache_dit import cache_dit_presets
 from recache_ray.errors import BadInputError
 from recache_ray.export.presets import interval_steps, nearest_preset
-from recache_ray.export.registry import TARGETS, check_target
+from recache_ray.export.registry import TARGETS, check_target, export_schedule
 from recache_ray.export.sglang import run_lengths
 from recache_ray.export.source import Export, export_source
 from recache_ray.schedules import Schedule, ScheduleTable
@@ -30,6 +30,20 @@ def table_of(*schedules: Schedule, mechanism: str = "taylor1", **model: Any) -> 
 
 def make(target: str, schedule: Schedule, mechanism: str = "taylor1", **model: Any) -> Export:
     return check_target(target).make(export_source(table_of(schedule, mechanism=mechanism, **model), schedule.budget))
+
+
+def test_a_table_of_ones_own_exports_in_one_call_at_any_form_of_budget() -> None:
+    table = table_of(Schedule(20, (0, 3, 7, 13)), Schedule(20, (0, 1, 2, 3, 4)))
+    for target in TARGETS:
+        for budget, asked in ((4, "x5"), (5, "25%")):
+            assert export_schedule(table, asked, to=target).computes == make(target, table[budget]).computes
+    assert json.loads(text_of(export_schedule(table, 4, to="json", mechanism="reuse")))["mechanism"] == "reuse"
+    with pytest.raises(BadInputError, match="unknown target; did you mean cache-dit"):
+        export_schedule(table, 4, to="cachedit")
+    with pytest.raises(BadInputError, match="budget = 6: not in this table"):
+        export_schedule(table, 6, to="json")
+    with pytest.raises(BadInputError, match="forwards_per_step = None"):
+        export_schedule(ScheduleTable(20, {4: table[4]}, mechanism={"id": "reuse"}), 4, to="json")
 
 
 def text_of(export: Export) -> str:
