@@ -2,9 +2,9 @@
 
 Each round proposes, for every budget, the few schedules that may beat the best one most, each on a few prompts it has
 not been run on; a schedule that disappoints there is never completed (a race, the surrogate being the judge). The last
-evaluations complete the best of those that were begun (:mod:`recache_ray.learning.standing`), without hoping for better
-ones: what is returned must have been judged on every prompt. What it proposes is a pure function of what it was told, so a resumed run replays finished
-rounds from the reward memo.
+evaluations complete the best of those that were begun (:mod:`recache_ray.learning.standing` says which), without hoping
+for better ones: what is returned must have been judged on every prompt. What it proposes is a pure function of what it
+was told, so a resumed run replays finished rounds from the reward memo.
 """
 
 from __future__ import annotations

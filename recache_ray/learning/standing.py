@@ -51,7 +51,7 @@ class Standings:
         self._spread = self._noise()
 
     def of(self, schedule: Schedule) -> float:
-        """Its mean against the usual one: 0 for the usual, higher is better; for costs minus the logarithm of a ratio."""
+        """Its mean against the usual one, higher is better; for costs minus the logarithm of their ratio."""
         found = self._above_usual(schedule)
         total = math.fsum(self._share_R[request] for request in found)
         if self._costs:
