@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,11 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from recache_ray.distributed.join_errors import why_not_joined
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.tracking.names import without_secrets
+
+# What a cluster says whose head was started moments ago; it takes jobs a little later.
+_STARTING = "No available agent"
+_STARTING_S = 60.0
+_LOOK_S = 1.0
 
 
 class JobServer:
@@ -42,20 +48,26 @@ class JobServer:
             runtime_env: its environment.
             job_id: must be new; empty draws one.
 
+        A cluster that has just been started is waited for.
+
         Raises:
             BadInputError: if the server refuses the id or the environment.
         """
-        try:
-            return self._client.submit_job(
-                entrypoint=entrypoint, runtime_env=dict(runtime_env), submission_id=job_id or None
-            )
-        except (RuntimeError, ValueError) as error:
-            lines = [line.strip() for line in without_secrets(str(error)).splitlines() if line.strip()]
-            reason = lines[-1] if lines else type(error).__name__
-            raise BadInputError(
-                f"submit.job_id = {job_id!r}: the job server refuses the job ({reason[:300]}); take another id, or "
-                "correct submit.runtime_env"
-            ) from error
+        patience = time.monotonic() + _STARTING_S
+        while True:
+            try:
+                return self._client.submit_job(
+                    entrypoint=entrypoint, runtime_env=dict(runtime_env), submission_id=job_id or None
+                )
+            except (RuntimeError, ValueError) as error:
+                if _STARTING not in str(error) or time.monotonic() > patience:
+                    lines = [line.strip() for line in without_secrets(str(error)).splitlines() if line.strip()]
+                    reason = lines[-1] if lines else type(error).__name__
+                    raise BadInputError(
+                        f"submit.job_id = {job_id!r}: the job server refuses the job ({reason[:300]}); take another "
+                        "id, or correct submit.runtime_env"
+                    ) from error
+            time.sleep(_LOOK_S)
 
     def follow(self, job_id: str, on_text: Callable[[str], None]) -> None:
         """Pass on what the job writes until it ends.

@@ -19,7 +19,10 @@ TOKEN = "c" * 64
 
 @contextmanager
 def server(
-    *, refuses: int = 0, jobs_answer: tuple[int, str] = (200, '{"job_id": "1", "submission_id": "a"}')
+    *,
+    refuses: int = 0,
+    jobs_answer: tuple[int, str] = (200, '{"job_id": "1", "submission_id": "a"}'),
+    before: tuple[int, str] | None = None,
 ) -> Iterator[tuple[str, list[Any]]]:
     received: list[Any] = []
 
@@ -32,7 +35,7 @@ def server(
 
         def do_POST(self) -> None:
             received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.answer(*jobs_answer)
+            self.answer(*(before if before and len(received) == 1 else jobs_answer))
 
         def answer(self, status: int, text: str) -> None:
             self.send_response(status)
@@ -68,6 +71,12 @@ def test_the_job_is_sent_as_given() -> None:
     assert received[0]["entrypoint"] == "recache train run.seed=1"
     assert received[0]["submission_id"] == "a"
     assert received[0]["runtime_env"] == {"env_vars": {"A": "1"}}
+
+
+def test_a_cluster_that_is_still_starting_gets_the_job_a_little_later() -> None:
+    with server(before=(500, "No available agent to submit job, please try again later.")) as (address, received):
+        assert JobServer(address).submit("recache train", {}, "a") == "a"
+    assert len(received) == 2
 
 
 def test_a_job_that_is_refused_says_why_in_one_line() -> None:
