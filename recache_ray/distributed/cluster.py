@@ -133,7 +133,16 @@ def _start_local(folder: str) -> None:
         ) from error
 
 
+def cluster_of_this_job() -> str:
+    """The cluster that started this process as a job, which says so in ``RAY_ADDRESS``; empty where none did."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    return "" if named.startswith("http") else named  # that would be a job server, for clients
+
+
 def _join(address: str) -> None:
+    if address == "auto":
+        # Ray looks for clusters on this machine first and may find another than the one whose job this is
+        address = cluster_of_this_job() or address
     place = re.fullmatch(r"(ray://)?\[?([^\[\]/]+?)\]?:(\d+)", address)
     try:
         if place is not None:
