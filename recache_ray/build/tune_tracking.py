@@ -47,7 +47,9 @@ class TrialTracking:
         self._seen: dict[str, int] = {}
         self._values: dict[str, Mapping[str, Any]] = {}
         self._last: dict[str, tuple[int, float]] = {}
-        self._done = 0
+        self._confirmed = False
+        # counted on from before an interruption
+        self._done = sum(1 for _ in folder.glob(f"trials/*/{stage}.ended"))
 
     def __enter__(self) -> TrialTracking:
         return self
@@ -69,7 +71,8 @@ class TrialTracking:
         tracking = replace(self._config.tracking, run_name=f"{self._stage} {name}")
         config = replace(self._config, run=replace(self._config.run, dir=str(folder)), tracking=tracking)
         opened = open_tracker(config, seen, {**self._facts, "stage": self._stage})
-        if not self._open and not self._done:
+        if not self._confirmed:
+            self._confirmed = True
             opened.confirm()  # the first one, before hours are spent: later ones use the same server
         opened.tracker.log_params({f"searched/{setting}": value for setting, value in values.items()})
         self._open[name], self._seen[name], self._values[name] = opened, seen or 0, values
@@ -87,6 +90,7 @@ class TrialTracking:
         if name not in self._open:
             return
         self._open.pop(name).tracker.close(status)
+        (self._folder / "trials" / name / f"{self._stage}.ended").touch()
         self._done += 1
         updates, score = self._last.get(name, (0, float("nan")))
         shown = ", ".join(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in self._values[name].items())
