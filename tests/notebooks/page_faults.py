@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|tmp|work|var|usr|opt|private|Users)/[\w.-]+|[A-Z]:\\\\?Users")
+_MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|tmp|mnt|var|usr|opt|private|Users)/[\w.-]+|[A-Z]:\\\\?Users")
 _WARNING = re.compile(r"\b\w*[Ww]arning\b|\bWARN(?:ING)?\b|Traceback \(most recent call last\)")
 
 
