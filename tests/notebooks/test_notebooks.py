@@ -63,7 +63,7 @@ def printed(text: str, stream: str = "stdout") -> Any:
         (notebook_with(new_output("execute_result", data={"text/html": "<td>/root/x</td>"})), "/root/x"),
         (notebook_with(printed("UserWarning: no")), "UserWarning"),
         (notebook_with(printed("[WARNING] no")), "shows a warning"),
-        (notebook_with(source="open('/home/ann/prompts.csv')"), "/home/ann/prompts.csv"),
+        (notebook_with(source="open('/mnt/data.csv')"), "/mnt/data.csv"),
         (new_notebook(cells=[new_code_cell("1", execution_count=1)]), "no picture"),
     ],
 )
