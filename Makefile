@@ -47,7 +47,7 @@ lint: $(STAMP)  ## style, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## everything CI checks before the smoke run
+check: lint test  ## style, types, import contract and all tests
 
 smoke: $(STAMP)  ## the main job, seconds long
 	rm -rf runs/smoke && $(BIN)/recache train experiment=smoke run.dir=runs/smoke
