@@ -44,6 +44,8 @@ def main(settings: dict[str, Any]) -> None:
             include_dashboard=bool(dashboard_port) if head else None,
             dashboard_host=_LOOPBACK,
             dashboard_port=dashboard_port or None,
+            # jobs are submitted through the agent, which gives up where Ray's fixed port is another cluster's
+            dashboard_agent_listen_port=0,
             include_log_monitor=False,  # type: ignore[arg-type]
             autoscaling_config=settings.get("autoscaling_config"),
             no_monitor="autoscaling_config" not in settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -19,10 +20,24 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(500)]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_S = 300
+AGENT_PORT = 52365  # Ray's default
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNodes]:
+def another_cluster() -> Iterator[None]:
+    """The port of a cluster's agent is taken, as where one runs already or has not quite ended."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", AGENT_PORT))
+            taken.listen()
+        except OSError:
+            pass  # there is indeed another
+        yield
+
+
+@pytest.fixture(scope="module")
+def nodes(another_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNodes]:
     with session_folder() as sockets, LocalNodes(sockets, dashboard=True) as nodes:
         programs = tmp_path_factory.mktemp("bin")
         recache = programs / "recache"
