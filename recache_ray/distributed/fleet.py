@@ -7,7 +7,7 @@ off: they would reorder work and hide which task an actor had.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -29,6 +29,11 @@ _LOSSES_UNTIL_HOPELESS = 3
 _LONGEST_PAUSE_S = 30.0
 _STATUS_EVERY_S = 10.0
 _REMINDER_EVERY_S = 60.0
+# A look at every call in flight takes CPU in proportion to them: answers are gathered for this many times as long
+# before the next, which bounds what looking takes of a core however large the fleet, and a small one waits for nothing
+# noticeable.
+_GATHER = 12.0
+_DEADLINES_EVERY_S = 0.25
 
 
 class Phase(Enum):
@@ -102,54 +107,64 @@ class Fleet:
         if fit < section.num_workers:
             on_status(f"runtime.num_workers = {section.num_workers}: this machine holds {fit}, starting {fit}")
         self.slots = [Slot(f"rollout-{index}") for index in range(fit)]
+        self._in: dict[Phase, dict[Slot, None]] = {phase: {} for phase in Phase}  # in order of arrival
+        self._in[Phase.LOST] = dict.fromkeys(self.slots)
+        self._calls: dict[Any, Slot] = {}
         self._required = section.min_workers
         self._short_since = self._told_at = time.monotonic()
+        self._look_s = self._deadlines_at = 0.0
         self.replace_lost()
 
     def count(self, *phases: Phase) -> int:
         """Slots in one of the phases."""
-        return sum(slot.phase in phases for slot in self.slots)
+        return sum(len(self._in[phase]) for phase in phases)
 
     @property
     def open(self) -> bool:
         """Whether enough actors are ready: ``runtime.min_workers`` to begin with, then any."""
         return self.count(Phase.READY, Phase.BUSY) >= self._required
 
-    def ready(self) -> Iterator[Slot]:
-        """Slots that could take a task now."""
-        return (slot for slot in self.slots if slot.phase is Phase.READY)
+    def ready(self) -> Slot | None:
+        """A slot that could take a task now."""
+        return next(iter(self._in[Phase.READY]), None)
 
     def assign(self, slot: Slot, item: WorkItem) -> None:
         """Run a task on a ready slot. The snapshot travels by value, a few kilobytes inside the call."""
-        slot.call = slot.actor.run.remote(item.task, item.snapshot)
-        slot.phase, slot.item = Phase.BUSY, item
+        self._move(slot, Phase.BUSY, slot.actor.run.remote(item.task, item.snapshot))
+        slot.item = item
         slot.deadline = time.monotonic() + self._section.task_timeout_s
 
     def replace_lost(self) -> None:
         """Start a new actor in every empty slot whose pause is over."""
         now = time.monotonic()
-        for slot in self.slots:
-            if slot.phase is Phase.LOST and now >= slot.retry_at:
+        for slot in list(self._in[Phase.LOST]):
+            if now >= slot.retry_at:
                 slot.actor = self._actors.start(slot.name)
-                slot.phase, slot.call, slot.asked_at = Phase.WAITING, slot.actor.ping.remote(), now
+                self._move(slot, Phase.WAITING, slot.actor.ping.remote())
+                slot.asked_at = now
 
     def wait(self, timeout_s: float) -> list[Answered | Lost]:
-        """What happened within ``timeout_s``, returning as soon as something did.
+        """What happened within ``timeout_s``, returning soon after something did, with what came right after it.
 
         Raises:
             RecacheError: that a worker met while starting.
             RunFailedError: if every slot keeps losing its actor.
         """
-        slots = {slot.call: slot for slot in self.slots if slot.call is not None}
-        if not slots:
+        if not self._calls:
             time.sleep(timeout_s)
             return []
-        done, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
-        if done:  # one wake-up takes everything that is there
-            done, _ = ray.wait(list(slots), num_returns=len(slots), timeout=0)
-        events = [self._settle(slots[call]) for call in done]
+        calls = list(self._calls)
+        began = time.thread_time()
+        done, _ = ray.wait(calls, num_returns=1, timeout=timeout_s)
+        if done:
+            time.sleep(_GATHER * self._look_s)
+            done, _ = ray.wait(calls, num_returns=len(calls), timeout=0)
+            self._look_s = time.thread_time() - began
+        events = [self._settle(self._calls.pop(call)) for call in done]
         now = time.monotonic()
-        events += [self._expire(slot) for slot in self.slots if slot.call is not None and now >= slot.deadline]
+        if now >= self._deadlines_at:
+            self._deadlines_at = now + _DEADLINES_EVERY_S
+            events += [self._expire(slot) for slot in list(self._calls.values()) if now >= slot.deadline]
         return [event for event in events if event is not None]
 
     def check_startup(self) -> None:
@@ -186,6 +201,16 @@ class Fleet:
             if slot.actor is not None:
                 self._actors.kill(slot.actor)
         self.slots = []
+        self._calls.clear()
+        self._in = {phase: {} for phase in Phase}
+
+    def _move(self, slot: Slot, phase: Phase, call: Any = None) -> None:
+        """Every change of phase, with the call it begins; kept, since looking through hundreds of slots costs CPU."""
+        del self._in[slot.phase][slot]
+        self._in[phase][slot] = None
+        slot.phase, slot.call = phase, call
+        if call is not None:
+            self._calls[call] = slot
 
     def _settle(self, slot: Slot) -> Answered | Lost | None:
         call, slot.call = slot.call, None
@@ -197,19 +222,20 @@ class Fleet:
         except RayError as error:
             return self._lose(slot, cause(error))
         if slot.phase is Phase.WAITING:
-            slot.phase, slot.call = Phase.LOADING, slot.actor.start.remote()
+            self._move(slot, Phase.LOADING, slot.actor.start.remote())
             slot.deadline = time.monotonic() + self._section.startup_timeout_s
             return None
         self._relay(slot, answer)
         if slot.phase is Phase.LOADING:
             return self._started(slot, answer)
         item, slot.item = slot.item, None
-        slot.phase, slot.losses = Phase.READY, 0
+        self._move(slot, Phase.READY)
+        slot.losses = 0
         return Answered(item, answer) if item is not None else None
 
     def _started(self, slot: Slot, outcome: Outcome) -> Lost | None:
         if outcome.error is None:
-            slot.phase = Phase.READY
+            self._move(slot, Phase.READY)
             return None
         error = outcome.error.exception()
         if error is not None:
@@ -226,10 +252,11 @@ class Fleet:
 
     def _lose(self, slot: Slot, reason: str) -> Lost:
         self._actors.kill(slot.actor)
+        self._calls.pop(slot.call, None)
         item, slot.item = slot.item, None
-        slot.actor = slot.call = None
+        slot.actor = None
         slot.deadline = float("inf")
-        slot.phase = Phase.LOST
+        self._move(slot, Phase.LOST)
         slot.losses += 1
         slot.retry_at = time.monotonic() + min(2.0 ** (slot.losses - 1) - 1.0, _LONGEST_PAUSE_S)
         self._on_status(f"lost {slot.name}: {reason}")
@@ -245,7 +272,7 @@ class Fleet:
             self._on_status(f"{slot.name}: {line}")
 
     def _status(self) -> FleetStatus:
-        waiting = [slot for slot in self.slots if slot.phase is Phase.WAITING]
+        waiting = self._in[Phase.WAITING]
         now = time.monotonic()
         return FleetStatus(
             slots=len(self.slots),

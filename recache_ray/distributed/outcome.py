@@ -15,7 +15,7 @@ from recache_ray.errors import RecacheError
 from recache_ray.tracking.names import without_secrets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RemoteError:
     """An exception as data.
 
@@ -44,7 +44,7 @@ class RemoteError:
         return error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What a call gave: ``error`` is None where it went well."""
 

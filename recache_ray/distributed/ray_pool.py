@@ -126,7 +126,7 @@ class RayPool:
         if not self._fleet.open:
             return
         self._opened = True
-        for slot in self._fleet.ready():
+        while (slot := self._fleet.ready()) is not None:
             item = self._ledger.take()
             if item is None:
                 return

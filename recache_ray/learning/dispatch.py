@@ -32,6 +32,7 @@ class Dispatcher:
     ) -> None:
         self._plan, self._pool, self._memo, self._section = plan, pool, memo, section
         self._snapshots = {snapshot.version: snapshot}
+        self._sent: dict[tuple[int, tuple[int, ...]], PolicySnapshot] = {}
         self._waiting = deque(range(section.num_updates * section.tasks_per_update))
         self._submitted: set[int] = set()
         self._results: dict[int, RolloutGroup | RolloutFailure] = {}
@@ -46,6 +47,7 @@ class Dispatcher:
         self._snapshots[snapshot.version] = snapshot
         oldest = snapshot.version - self._plan.policy_lag
         self._snapshots = {version: kept for version, kept in self._snapshots.items() if version >= oldest}
+        self._sent.clear()
 
     def fill(self) -> None:
         """Submit tasks until the pool holds two per worker, or none may start before the next update.
@@ -61,7 +63,7 @@ class Dispatcher:
                 return
             task_id = self._waiting.popleft()
             task = self._plan.task(task_id, version, self._memo)
-            self._pool.submit(task, narrowed(self._snapshots[version], task.budgets))
+            self._pool.submit(task, self._snapshot(version, task.budgets))
             self._submitted.add(task_id)
 
     def receive(self, results: Iterable[TaskResult]) -> None:
@@ -93,11 +95,18 @@ class Dispatcher:
     def load_state(self, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
         """Take over the state of :meth:`state`; what was in the pool then is submitted again."""
         config = self._snapshots[self.version].config
+        self._sent.clear()
         self._snapshots = {
             int(version): PolicySnapshot(int(version), config, parameters.numpy().tobytes())
             for version, parameters in tensors.items()
         }
         self._waiting = deque(document["unused_task_ids"])
+
+    def _snapshot(self, version: int, budgets: tuple[int, ...]) -> PolicySnapshot:
+        """What a task needs of a version; many tasks of an update have the same budgets."""
+        if (version, budgets) not in self._sent:
+            self._sent[version, budgets] = narrowed(self._snapshots[version], budgets)
+        return self._sent[version, budgets]
 
     def _version_for(self, task_id: int) -> int:
         return self.version if self._section.order == "arrival" else self._plan.policy_version(task_id)

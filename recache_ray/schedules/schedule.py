@@ -10,7 +10,7 @@ from recache_ray.errors import BadInputError
 from recache_ray.schedules.resample import resampled_steps
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Schedule:
     """An immutable compute mask over ``num_steps`` denoising steps (0-based).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MechanismSpec:
     """Names a caching mechanism. Example: ``MechanismSpec("taylor", order=1)``; its ``id`` is ``taylor1``.
 
@@ -26,7 +26,7 @@ class MechanismSpec:
         return name if self.cut == "stack" else f"{name}_{self.cut}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GateSpec:
     """Names a gate: a rule that decides at each step of the generation under way whether it is computed.
 

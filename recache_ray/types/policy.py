@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicySnapshot:
     """Everything needed to sample from one version of the policy, a few kilobytes, sent by value with every task.
 
@@ -21,7 +21,7 @@ class PolicySnapshot:
     parameters: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UpdateStats:
     """What one policy update did; logged under the keys of ``metrics``."""
 

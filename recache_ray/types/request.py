@@ -8,7 +8,7 @@ from typing import Literal
 Split = Literal["train", "validation", "test"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """One prompt of a prompt set. Example: ``Prompt(index=3, text="a small red star ...", split="train")``."""
 
@@ -17,7 +17,7 @@ class Prompt:
     split: Split = "train"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GenerationRequest:
     """One generation up to its schedule: the prompt and the seed of its starting noise."""
 

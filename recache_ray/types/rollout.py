@@ -10,7 +10,7 @@ from recache_ray.types.mechanism import GateSpec, MechanismSpec
 from recache_ray.types.request import GenerationRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RewardBreakdown:
     """The reward of one generation and the metrics it was made from.
 
@@ -23,7 +23,7 @@ class RewardBreakdown:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RolloutTask:
     """M cached generations of one request, each scored against the stored reference.
 
@@ -56,7 +56,7 @@ class RolloutTask:
     gates: tuple[GateSpec, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rollout:
     """One sibling: its schedule, the log-probability under the policy that sampled it, and its reward.
 
@@ -73,7 +73,7 @@ class Rollout:
     partial_forwards: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RolloutGroup:
     """A finished :class:`RolloutTask`: its M rollouts in the order asked for, and what they cost.
 
