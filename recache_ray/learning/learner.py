@@ -56,8 +56,11 @@ class Learner:
         """The current policy, to travel with tasks."""
         return self.policy.snapshot(self.version)
 
+    @torch.enable_grad()
     def update(self, groups: Sequence[RolloutGroup]) -> UpdateStats:
         """Apply one gradient step and count one version, also when no group is left to learn from.
+
+        Works within ``torch.no_grad()`` too, as an application that only ever generates has it.
 
         In arrival order, groups more than ``max_policy_lag`` versions old are dropped and counted.
         """

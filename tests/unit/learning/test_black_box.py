@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from recache_ray.errors import BadInputError
 from recache_ray.learning.black_box import learn_schedules
@@ -76,3 +77,13 @@ def test_bad_input(changes, message):
     }  # fmt: skip
     with pytest.raises(BadInputError, match=message):
         learn_schedules(**(arguments | changes))
+
+
+def test_an_application_that_switched_gradients_off_learns_the_same() -> None:
+    def learned() -> dict[int, Schedule]:
+        table = learn_schedules(lambda _, schedule: -float(sum(schedule.compute_steps)), 8, (2, 3), 1, 60)
+        return {budget: table[budget] for budget in table.budgets}
+
+    usual = learned()
+    with torch.no_grad():
+        assert learned() == usual
