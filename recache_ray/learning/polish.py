@@ -80,6 +80,7 @@ class LocalSearch:
         self._failed: set[Schedule] = set()
         self._surrogate: RewardSurrogate | None = None
         self._known: dict[int, Standings] = {}
+        self._ordered: list[int] = []
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
@@ -89,7 +90,7 @@ class LocalSearch:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
         left = self.evaluations - self.spent
         self._round += 1
-        self._known = {}
+        self._known, self._ordered = {}, []
         wanted: list[Pair] = []
         if self._round == 1:
             wanted = self._recommended()
@@ -158,8 +159,8 @@ class LocalSearch:
     def _next_requests(self, hopes: Mapping[Schedule, float]) -> list[Pair]:
         """For every budget, the schedules of highest hope, each on the next few of its requests.
 
-        Those that move the mean most come first: a schedule that fails there costs nothing more. All schedules of
-        a budget take them in the same order, and those that run on the same request share the forwards of their
+        Those that move the means most come first: a schedule that fails there costs nothing more. All budgets take
+        them in the same order, since schedules that run on the same request share a batch and the forwards of their
         common prefixes.
         """
         chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
@@ -171,9 +172,15 @@ class LocalSearch:
         ]
 
     def _next(self, schedule: Schedule) -> list[int]:
-        """The next few requests of a schedule, those that move the mean of its budget most first."""
+        """The next few requests of a schedule, those that move the means of all budgets most first."""
         to_do = set(self._open(schedule))
-        return [r for r in self._standings(schedule.budget).order if r in to_do][: self._requests_each]
+        return [request for request in self._order() if request in to_do][: self._requests_each]
+
+    def _order(self) -> list[int]:
+        if not self._ordered:
+            shares = [self._standings(budget).shares for budget in self.starts]
+            self._ordered = sorted(self.requests, key=lambda r: (-math.fsum(share[r] for share in shares), r))
+        return self._ordered
 
     def _measured(self, budget: int) -> dict[Schedule, dict[int, float]]:
         """The schedules of a budget that were run on validation requests, with their rewards there."""

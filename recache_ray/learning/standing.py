@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 from recache_ray.learning.log_domain import are_costs, log_domain
@@ -28,8 +28,8 @@ class Standings:
         weights: of the requests [R] in the mean that is asked for.
 
     Attributes:
-        order: the requests, those that move the mean most first. For costs these are the hard ones; for other rewards
-            all move it by their weight alone.
+        shares: how much each request moves the mean, together 1. For costs the hard ones move it most; for other
+            rewards each does by its weight alone.
     """
 
     def __init__(self, rewards: Mapping[Schedule, Mapping[int, float]], weights: Mapping[int, float]) -> None:
@@ -47,7 +47,8 @@ class Standings:
             request: weight * (math.exp(easiest - self._usual_R[request]) if self._costs else 1.0)
             for request, weight in weights.items()
         }
-        self.order: Sequence[int] = sorted(weights, key=lambda request: (-self._share_R[request], request))
+        total = math.fsum(self._share_R.values())
+        self.shares: Mapping[int, float] = {request: share / total for request, share in self._share_R.items()}
         self._spread = self._noise()
 
     def of(self, schedule: Schedule) -> float:

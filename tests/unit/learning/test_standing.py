@@ -47,24 +47,29 @@ def test_completed_schedules_stand_in_the_order_of_their_weighted_means(sign, se
     assert sorted(SCHEDULES, key=standings.of) == by_mean
 
 
-def test_the_requests_that_make_the_mean_come_first():
+def order(standings):
+    return sorted(standings.shares, key=lambda request: -standings.shares[request])
+
+
+def test_the_requests_that_make_the_mean_have_the_largest_shares():
     rewards = {s: {r: -cost(s, r) for r in REQUESTS} for s in SCHEDULES}
     hardest = sorted(REQUESTS, key=lambda r: -HARDNESS[r])
-    assert Standings(rewards, EVENLY).order == hardest
+    assert order(Standings(rewards, EVENLY)) == hardest
     light = {**EVENLY, hardest[0]: 1e-9}
-    assert Standings(rewards, light).order == [*hardest[1:], hardest[0]]
+    assert order(Standings(rewards, light)) == [*hardest[1:], hardest[0]]
 
 
-def test_rewards_that_are_no_costs_and_those_not_measured_yet_are_ordered_by_weight():
+def test_rewards_that_are_no_costs_and_those_not_measured_yet_count_by_weight():
     weights = {0: 0.2, 1: 0.5, 2: 0.3}
     rewards = {SCHEDULES[0]: {0: 5.0, 1: 1.0, 2: -3.0}}
-    assert Standings(rewards, weights).order == Standings({}, weights).order == [1, 2, 0]
+    assert Standings(rewards, weights).shares == pytest.approx(weights)
+    assert Standings({}, weights).shares == pytest.approx(weights)
 
 
 def test_the_error_falls_with_what_was_measured():
     generator = random.Random(0)
     rewards = {s: {r: -cost(s, r) * generator.lognormvariate(0, 0.5) for r in REQUESTS} for s in SCHEDULES}
-    one, two = Standings(rewards, EVENLY).order[:2]
+    one, two = order(Standings(rewards, EVENLY))[:2]
     judged = SCHEDULES[3]
     errors = [
         Standings({**rewards, judged: {r: rewards[judged][r] for r in on}}, EVENLY).error(judged)
