@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from recache_ray.errors import RunFailedError
+from recache_ray.patience import patiently
 
 _NAME = re.compile(r"checkpoint-(\d{8,})")
 
@@ -45,30 +47,23 @@ class CheckpointStore:
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint atomically, then drop the oldest beyond ``keep``.
 
+        A filesystem that is away for a moment is waited for.
+
         Raises:
             RunFailedError: if the disk is full or the directory cannot be written; earlier checkpoints are intact.
         """
         target = self.directory / f"checkpoint-{checkpoint.serial:08d}"
-        partial = self.directory / f".{target.name}.partial"
+        hidden = self.directory / f".{target.name}.partial"
+        contents = {
+            "tensors.safetensors": to_safetensors({name: t.contiguous() for name, t in checkpoint.tensors.items()}),
+            "state.json": json.dumps(checkpoint.document).encode(),
+        }
+        checksums = {name: hashlib.sha256(payload).hexdigest() for name, payload in contents.items()}
+        contents["checksums.json"] = json.dumps(checksums, indent=2).encode()
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            contents = {
-                "tensors.safetensors": to_safetensors({name: t.contiguous() for name, t in checkpoint.tensors.items()}),
-                "state.json": json.dumps(checkpoint.document).encode(),
-            }
-            checksums = {name: hashlib.sha256(payload).hexdigest() for name, payload in contents.items()}
-            contents["checksums.json"] = json.dumps(checksums, indent=2).encode()
-            for name, payload in contents.items():
-                _write_flushed(partial / name, payload)
-            _flush_directory(partial)
-            if target.exists():  # an unreadable one, passed over when this run resumed
-                shutil.rmtree(target)
-            partial.replace(target)
-            _flush_directory(self.directory)
+            patiently(lambda: _publish(contents, hidden, target), str(target))
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(hidden, ignore_errors=True)
             what = "no space left on the disk" if error.errno == errno.ENOSPC else str(error)
             raise RunFailedError(
                 f"{target}: checkpoint not written, {what}; earlier checkpoints are intact: "
@@ -87,7 +82,7 @@ class CheckpointStore:
         folders = self._folders()
         for serial, folder in reversed(folders):
             try:
-                return _read(serial, folder)
+                return patiently(partial(_read, serial, folder), str(folder))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 warn(f"{folder}: checkpoint is damaged ({error}); falling back to the one before")
         if folders:
@@ -111,6 +106,20 @@ def _read(serial: int, folder: Path) -> Checkpoint:
         if hashlib.sha256(payload).hexdigest() != checksums[name]:
             raise ValueError(f"{name} does not match its checksum")
     return Checkpoint(serial, load_safetensors(payloads["tensors.safetensors"]), json.loads(payloads["state.json"]))
+
+
+def _publish(contents: Mapping[str, bytes], hidden: Path, target: Path) -> None:
+    """Write the files into a hidden folder and rename it; begins anew where it was cut off before."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    for name, payload in contents.items():
+        _write_flushed(hidden / name, payload)
+    _flush_directory(hidden)
+    if target.exists():  # an unreadable one, passed over when this run resumed, or written just before it was cut off
+        shutil.rmtree(target)
+    hidden.replace(target)
+    _flush_directory(target.parent)
 
 
 def _write_flushed(path: Path, payload: bytes) -> None:

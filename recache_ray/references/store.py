@@ -11,10 +11,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from recache_ray.errors import BadInputError, RunFailedError
+from recache_ray.patience import patiently
 from recache_ray.references import shard
 from recache_ray.references.files import PARTIAL_SUFFIX, partial_file, sync, sync_folder
 from recache_ray.references.identity import Identity, content_key, prompt_key, request_key
@@ -96,12 +99,19 @@ class ReferenceStore:
             BadInputError: if a file in the place of a shard was written by another store.
             RunFailedError: if the system refuses to read or move a file.
         """
-        names = {path.name for path in self._images.iterdir() if _SHARD_NAME.fullmatch(path.name)}
+        try:
+            paths = patiently(lambda: list(self._images.iterdir()), str(self._images))
+        except OSError as error:
+            raise RunFailedError(
+                f"references.dir = {self._directory}: cannot be read ({error.strerror or error}); bring it back, or "
+                "choose another references.dir"
+            ) from error
+        names = {path.name for path in paths if _SHARD_NAME.fullmatch(path.name)}
         for name in self._shards.keys() - names:
             del self._shards[name]
         for name in sorted(names - self._shards.keys()):
             try:
-                self._shards[name] = shard.read_index(self._images / name, self._embeddings / name, self._key)
+                self._shards[name] = patiently(partial(self._read_index, name), str(self._images / name))
             except shard.DamagedShardError as error:
                 self._quarantine(name, error)
             except shard.ForeignShardError as error:
@@ -132,18 +142,7 @@ class ReferenceStore:
         embeddings = shard.embedding_rows(new, self._key)
         name = shard.shard_name(images, embeddings)
         try:
-            with (
-                partial_file(self._images) as (images_partial, images_stream),
-                partial_file(self._embeddings) as (embeddings_partial, embeddings_stream),
-            ):
-                shard.write_embeddings(embeddings_stream, embeddings)
-                shard.write_images(images_stream, images)
-                sync(embeddings_stream)
-                sync(images_stream)
-                embeddings_partial.replace(self._embeddings / name)
-                sync_folder(self._embeddings)
-                images_partial.replace(self._images / name)
-                sync_folder(self._images)
+            patiently(lambda: self._publish(name, images, embeddings), str(self._images / name))
         except OSError as error:
             raise RunFailedError(
                 f"references.dir = {self._directory}: cannot write {len(wanted)} references "
@@ -166,7 +165,7 @@ class ReferenceStore:
         while key in self._places:
             name = self._places[key]
             try:
-                return self._read(request, self._shards[name])
+                return patiently(partial(self._read, request, self._shards[name]), str(self._images / name))
             except shard.DamagedShardError as error:
                 self._quarantine(name, error)
                 self.refresh()
@@ -184,6 +183,24 @@ class ReferenceStore:
 
     def _request_key(self, request: GenerationRequest) -> str:
         return request_key(self._key, request.prompt.text, request.noise_seed)
+
+    def _read_index(self, name: str) -> shard.ShardIndex:
+        return shard.read_index(self._images / name, self._embeddings / name, self._key)
+
+    def _publish(self, name: str, images: Sequence[Mapping[str, Any]], embeddings: Sequence[Mapping[str, Any]]) -> None:
+        """Write both files of a shard and give them their names, the one that makes it count last."""
+        with (
+            partial_file(self._images) as (images_partial, images_stream),
+            partial_file(self._embeddings) as (embeddings_partial, embeddings_stream),
+        ):
+            shard.write_embeddings(embeddings_stream, embeddings)
+            shard.write_images(images_stream, images)
+            sync(embeddings_stream)
+            sync(images_stream)
+            embeddings_partial.replace(self._embeddings / name)
+            sync_folder(self._embeddings)
+            images_partial.replace(self._images / name)
+            sync_folder(self._images)
 
     def _read(self, request: GenerationRequest, found: shard.ShardIndex) -> Reference:
         prompt = request.prompt.text

@@ -2,10 +2,12 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
+from recache_ray import patience
 from recache_ray.errors import RunFailedError
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
 
@@ -50,6 +52,33 @@ def test_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path, name,
     assert len(warnings) == 1 and "checkpoint-00000002" in warnings[0] and "\n" not in warnings[0]
     store.save(_checkpoint(2))
     assert store.load_newest(_no_warning).serial == 2
+
+
+@pytest.mark.parametrize("step", ["mkdir", "replace", "flush"])
+def test_a_filesystem_that_is_away_for_a_moment_is_waited_for(tmp_path, monkeypatch, step):
+    refused = []
+
+    def away(real):
+        def call(*arguments, **keywords):
+            if len(refused) < 4:
+                refused.append(1)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(*arguments, **keywords)
+
+        return call
+
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    store = CheckpointStore(tmp_path)
+    store.save(_checkpoint(1))
+    if step == "flush":
+        monkeypatch.setattr(os, "fsync", away(os.fsync))
+    else:
+        monkeypatch.setattr(Path, step, away(getattr(Path, step)))
+    store.save(_checkpoint(2))
+    assert len(refused) == 4
+    loaded = store.load_newest(_no_warning)
+    assert loaded.serial == 2 and torch.equal(loaded.tensors["a"], _checkpoint(2).tensors["a"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000001", "checkpoint-00000002"]
 
 
 def test_nothing_readable_is_an_error_not_a_fresh_start(tmp_path):

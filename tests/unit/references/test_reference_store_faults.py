@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from reference_samples import IDENTITY, bit_equal, make_reference, request_of, requests_of
 
+from recache_ray import patience
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.references import store as store_module
 from recache_ray.references.reference import Reference
@@ -191,6 +192,30 @@ def test_a_system_that_refuses_to_read_is_not_taken_for_damage(tmp_path: Path, m
     with pytest.raises(RunFailedError, match="Too many open files"):
         store.read(request_of(0))
     assert only_file(tmp_path, "images").exists()
+
+
+@pytest.mark.parametrize("function", ["read_image", "read_index", "write_images"])
+def test_a_store_that_is_away_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, function: str
+) -> None:
+    filled(tmp_path)
+    real, refused = getattr(store_module.shard, function), []
+
+    def away(*arguments: object, **keywords: object) -> object:
+        if len(refused) < 3:
+            refused.append(1)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(store_module.shard, function, away)
+    store = ReferenceStore.open(tmp_path, IDENTITY)
+    assert store.write([make_reference(request_of(7))]) == 1
+    assert np.array_equal(store.read(request_of(7)).image, make_reference(request_of(7)).image)
+    assert len(refused) == 3 and len(store) == 3
+    assert [record.message for record in caplog.records if "Stale file handle; trying again" in record.message]
+    assert not (tmp_path / "damaged").exists()
+    assert not list(tmp_path.rglob(".*.partial"))
 
 
 @contextmanager
