@@ -1,4 +1,8 @@
-"""Cached generations and their rewards. Size: M siblings of one task."""
+"""Cached generations and their rewards. Size: M siblings of one task.
+
+No slots here and in what these hold: a frozen class with slots is pickled by a Python call an object, which a learner
+with hundreds of actors feels.
+"""
 
 from __future__ import annotations
 
