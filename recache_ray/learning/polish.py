@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from recache_ray.learning import moves
-from recache_ray.learning.log_domain import log_domain
 from recache_ray.learning.standing import Standings
 from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
+from recache_ray.learning.telling_rows import telling_rows
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.seeding import derive_seed
@@ -30,9 +29,6 @@ Pair = tuple[int, Schedule]
 ROUNDS = 40
 ENUMERATE_UP_TO = 500
 MAX_CANDIDATES = 1500
-# Measurements the surrogate is fitted on: as many in all, and at least as many for every budget.
-MAX_FITTED = 1000
-MIN_FITTED_PER_BUDGET = 100
 REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
@@ -255,40 +251,17 @@ class LocalSearch:
 
     def _fitted(self) -> RewardSurrogate:
         """The surrogate on the most telling measurements, its variances chosen anew every few rounds."""
-        rows = self._best_rows()
-        keep = self._surrogate is not None and self._round % REFIT_EVERY
-        variances = self._surrogate.variances if keep and self._surrogate else None
-        self._surrogate = fit_surrogate(rows, variances, self.weights)
-        return self._surrogate
-
-    def _best_rows(self) -> list[Measurement]:
-        """The measurements of the best schedules of every budget, where precision matters; how many: MAX_FITTED.
-
-        A schedule is fitted with its failures or not at all: its best rows alone would hide the prompts it fails on.
-        """
-        per_budget = max(MIN_FITTED_PER_BUDGET, MAX_FITTED // len(self.starts))
-        rows = [
+        everything = (
             Measurement(schedule, request, reward)
             for schedule, rewards in self._rewards.items()
             if schedule.budget in self.starts
             for request, reward in rewards.items()
-        ]
-        seen = list(zip(rows, log_domain([row.reward for row in rows]), strict=True))
-        chosen: list[Measurement] = []
-        for budget in self.starts:
-            here = [(row, value) for row, value in seen if row.schedule.budget == budget]
-            ease = _mean_by_request(here)
-            by_schedule: dict[Schedule, list[tuple[Measurement, float]]] = defaultdict(list)
-            for row, value in here:
-                by_schedule[row.schedule].append((row, value - ease[row.request]))
-            ranked = sorted(by_schedule.values(), key=lambda found: fmean(value for _, value in found), reverse=True)
-            taken = 0
-            for found in ranked:
-                if taken >= per_budget:
-                    break
-                chosen += [row for row, _ in found]
-                taken += len(found)
-        return chosen
+        )
+        rows = telling_rows(list(everything), list(self.starts))
+        keep = self._surrogate is not None and self._round % REFIT_EVERY
+        variances = self._surrogate.variances if keep and self._surrogate else None
+        self._surrogate = fit_surrogate(rows, variances, self.weights)
+        return self._surrogate
 
 
 def _highest(hopes: Mapping[Schedule, float], budget: int, num: int) -> list[Schedule]:
@@ -299,11 +272,3 @@ def _highest(hopes: Mapping[Schedule, float], budget: int, num: int) -> list[Sch
 
 def _sampled(schedules: list[Schedule], num: int, generator: random.Random) -> list[Schedule]:
     return generator.sample(schedules, num) if len(schedules) > num else schedules
-
-
-def _mean_by_request(rows: Sequence[tuple[Measurement, float]]) -> dict[int, float]:
-    """How easy each request is: an easy one gives any schedule a high value."""
-    values: dict[int, list[float]] = defaultdict(list)
-    for measurement, value in rows:
-        values[measurement.request].append(value)
-    return {request: fmean(found) for request, found in values.items()}
