@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,8 @@ from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.config.serving import ServeConfig
-from recache_ray.distributed.cluster import connect
-from recache_ray.errors import BadInputError, RecacheError, RunFailedError
+from recache_ray.errors import RecacheError, RunFailedError
 from recache_ray.serving.http import answer
 from recache_ray.serving.request import Offer, PictureRequest
 
@@ -69,41 +66,23 @@ def picture_application(make_engine: Callable[[], PictureEngine], offer: Offer, 
     return deployment.bind(make_engine, offer, section.max_batch, section.batch_wait_s)
 
 
-def run_server(
-    application: Any, section: ServeConfig, runtime: RuntimeConfig, on_status: Callable[[str], None]
-) -> None:
-    """Serve until the process is interrupted, then take the application down.
+def run_server(application: Any, section: ServeConfig, on_status: Callable[[str], None]) -> None:
+    """Serve on the connected cluster until the process is interrupted, then take the application down.
 
     Raises:
-        BadInputError: if the port is in use, or the cluster cannot hold the replicas.
         RunFailedError: if a replica does not start.
     """
-    _check_free(section.host, section.port)
-    with connect(runtime, on_status):
-        quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-        serve.start(http_options=HTTPOptions(host=section.host, port=section.port), logging_config=quiet)
+    quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
+    serve.start(http_options=HTTPOptions(host=section.host, port=section.port), logging_config=quiet)
+    try:
         try:
-            try:
-                serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
-            except Exception as error:
-                reason = " ".join(str(error).split())[:300]
-                raise RunFailedError(
-                    f"the server did not start ({reason}); try the model first: recache generate"
-                ) from error
-            on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
-            threading.Event().wait()
-        finally:
-            serve.shutdown()
-
-
-def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise BadInputError(
-                f"serve.host = {host!r}, serve.port = {port}: cannot be listened on ({error.strerror or error}); "
-                "choose another"
+            serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunFailedError(
+                f"the server did not start ({reason}); try the model first: recache generate"
             ) from error
+        on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
+        threading.Event().wait()
+    finally:
+        serve.shutdown()
