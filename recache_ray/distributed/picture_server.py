@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import serve
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from recache_ray.serving.engine import DrawnPicture, PictureEngine
 
 APPLICATION = "recache_ray"
+_POLL_S = 0.05
 
 
 class PictureDeployment:
@@ -73,16 +78,32 @@ def run_server(application: Any, section: ServeConfig, on_status: Callable[[str]
         RunFailedError: if a replica does not start.
     """
     quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-    serve.start(http_options=HTTPOptions(host=section.host, port=section.port), logging_config=quiet)
+    http = HTTPOptions(host=section.host, port=section.port)
     try:
-        try:
-            serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise RunFailedError(
-                f"the server did not start ({reason}); try the model first: recache generate"
-            ) from error
+        # serve.start waits until HTTP is up; meanwhile the replicas can load their model already
+        with ThreadPoolExecutor(1) as beside:
+            started = beside.submit(serve.start, http_options=http, logging_config=quiet)
+            _await_controller(started)
+            try:
+                serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
+                started.result()
+            except Exception as error:
+                reason = " ".join(str(error).split())[:300]
+                raise RunFailedError(
+                    f"the server did not start ({reason}); try the model first: recache generate"
+                ) from error
         on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
         threading.Event().wait()
     finally:
         serve.shutdown()
+
+
+def _await_controller(started: Future[None]) -> None:
+    """Return once Ray Serve can be told what to deploy: before that it would start with settings of its own."""
+    while not started.done():
+        try:
+            ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+            return
+        except ValueError:  # there is none yet
+            time.sleep(_POLL_S)
+    started.result()
