@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     # the process that waits beside the replicas has no use for torch
     from recache_ray.serving.engine import PictureEngine
 
+_NO_RAY_SERVE = "recache serve: needs Ray Serve ({}); install it: pip install 'recache_ray[serve]'"
 _ARGUMENTS = ("run_dir", "max_batch", "batch_wait_s", "max_prompt_chars")
 
 
@@ -39,6 +41,8 @@ def serve(config: Config, on_progress: OnProgress) -> str:
     """
     section = config.serve
     offer = _offer(config)
+    if find_spec("fastapi") is None:  # before a cluster is started: importing Ray Serve itself takes seconds
+        raise BadInputError(_NO_RAY_SERVE.format("No module named 'fastapi'"))
     check_free(section.host, section.port)
     runtime = replace(
         config.runtime,
@@ -95,9 +99,7 @@ def _picture_server() -> ModuleType:
     try:
         from recache_ray.distributed import picture_server
     except ImportError as error:
-        raise BadInputError(
-            f"recache serve: needs Ray Serve ({error}); install it: pip install 'recache_ray[serve]'"
-        ) from error
+        raise BadInputError(_NO_RAY_SERVE.format(error)) from error
     return picture_server
 
 
