@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recache_ray.build.evaluate import load_policy
 from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.trained_run import load_policy
 from recache_ray.build.training_job import make_plan, make_policy
 from recache_ray.build.worker import make_worker
 from recache_ray.config.root import Config

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from recache_ray.build.adapter import make_adapter
 from recache_ray.build.measured_cost import write_measured_cost
 from recache_ray.build.mechanism import mechanism_spec
-from recache_ray.build.worker import make_adapter
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config
 from recache_ray.diffusion.cost import measure_step_cost

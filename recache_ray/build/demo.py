@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from recache_ray.build.evaluate import load_trained
 from recache_ray.build.picture_engine import make_engine, make_offer
+from recache_ray.build.quick_imports import quick_imports
+from recache_ray.build.trained_run import load_trained
 from recache_ray.config.root import Config
 from recache_ray.metrics.perceptual import LpipsMetric
 from recache_ray.serving.comparison import Comparer
@@ -20,7 +21,8 @@ def demo(config: Config) -> str:
     """
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
     table, _ = load_trained(config)
-    engine = make_engine(config)
+    with quick_imports():
+        engine = make_engine(config)
     lpips = LpipsMetric(config.reward.lpips_net, config.reward.lpips_weights, engine.device)
     page = build_page(Comparer(engine, lpips), make_offer(config, table), config.demo.prompt)
     launch_page(page, config.demo.port)

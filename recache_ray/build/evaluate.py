@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Event
 
 from recache_ray.build.evaluation import check_evaluation, run_evaluation
@@ -15,42 +14,11 @@ from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.summary import comparison, costs_text
 from recache_ray.build.trackers import reopen_tracker
+from recache_ray.build.trained_run import load_trained
 from recache_ray.config.root import Config
-from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, log_evaluation
-from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.run_lock import run_lock
-from recache_ray.schedules import ScheduleTable
 from recache_ray.tracking.provenance import provenance
-
-
-def load_trained(config: Config) -> tuple[ScheduleTable, BudgetPolicy]:
-    """The schedule table and the policy of a finished run.
-
-    Raises:
-        BadInputError: if the run has not finished or a file is damaged.
-    """
-    folder = Path(config.run.dir)
-    if not (folder / "schedules.json").exists():
-        raise BadInputError(
-            f"run.dir = {config.run.dir!r}: has no schedules.json yet; finish the run: recache train run.dir={folder}"
-        )
-    return ScheduleTable.load(folder / "schedules.json"), load_policy(folder / "policy")
-
-
-def load_policy(folder: Path) -> BudgetPolicy:
-    """The policy in a folder written by a run.
-
-    Raises:
-        BadInputError: if it is damaged.
-    """
-    try:
-        return BudgetPolicy.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise BadInputError(
-            f"{folder}: cannot be read ({' '.join(str(error).split())[:200]}); "
-            f"write it again: recache train run.dir={folder.parent}"
-        ) from error
 
 
 def evaluate(config: Config, on_progress: OnProgress) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recache_ray.build.adapter import make_adapter
 from recache_ray.build.budgets import generation_budget
-from recache_ray.build.evaluate import load_trained
 from recache_ray.build.frames_file import check_output, save_frames
 from recache_ray.build.mechanism import mechanism_spec
-from recache_ray.build.worker import make_adapter, make_scorer
+from recache_ray.build.trained_run import load_trained
+from recache_ray.build.worker import make_scorer
 from recache_ray.config.root import Config
 from recache_ray.diffusion.generate import generate as run_generation
 from recache_ray.schedules import Schedule

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from recache_ray.build.evaluate import load_trained
+from recache_ray.build.trained_run import load_trained
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from recache_ray.build.adapter import make_adapter
 from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.model_check import check_model
-from recache_ray.build.worker import make_adapter
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config
 from recache_ray.schedules import ScheduleTable

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recache_ray.build.evaluate import load_trained
 from recache_ray.build.trackers import flat
+from recache_ray.build.trained_run import load_trained
 from recache_ray.config.compare import differing_settings
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config

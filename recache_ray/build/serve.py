@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress
+from recache_ray.build.quick_imports import quick_imports
 from recache_ray.build.run_folder import saved_config
 from recache_ray.config.knobs import from_mapping
 from recache_ray.config.root import Config
 from recache_ray.config.serving import ServeConfig
+from recache_ray.distributed.cluster import connect
+from recache_ray.distributed.free_port import check_free
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import ScheduleTable
 from recache_ray.serving.request import Offer
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     # the process that waits beside the replicas has no use for torch
     from recache_ray.serving.engine import PictureEngine
 
+_NO_RAY_SERVE = "recache serve: needs Ray Serve ({}); install it: pip install 'recache_ray[serve]'"
 _ARGUMENTS = ("run_dir", "max_batch", "batch_wait_s", "max_prompt_chars")
 
 
@@ -32,10 +39,11 @@ def serve(config: Config, on_progress: OnProgress) -> str:
         BadInputError: if the run is not trained, Ray Serve is missing or the port is in use.
         RunFailedError: if a replica does not start.
     """
-    application = _application(config)
-    from recache_ray.distributed.picture_server import run_server
-
     section = config.serve
+    offer = _offer(config)
+    if find_spec("fastapi") is None:  # before a cluster is started: importing Ray Serve itself takes seconds
+        raise BadInputError(_NO_RAY_SERVE.format("No module named 'fastapi'"))
+    check_free(section.host, section.port)
     runtime = replace(
         config.runtime,
         num_workers=section.replicas,
@@ -44,7 +52,13 @@ def serve(config: Config, on_progress: OnProgress) -> str:
         gpus_per_worker=section.gpus_per_replica,
     )
     try:
-        run_server(application, section, runtime, on_progress)
+        # Ray Serve is imported while the processes of the cluster start
+        with ThreadPoolExecutor(1) as ahead:
+            imported = ahead.submit(_picture_server)
+            with connect(runtime, on_progress):
+                server = imported.result()
+                application = server.picture_application(partial(_make_engine, config), offer, section)
+                server.run_server(application, section, on_progress)
     except KeyboardInterrupt:
         return "stopped"
     return ""
@@ -70,23 +84,27 @@ def application(arguments: Mapping[str, Any]) -> Any:
     config = saved_config(folder / "config.json")
     values = {name: value for name, value in arguments.items() if name != "run_dir"}
     section = from_mapping(ServeConfig, values, "args.")
-    return _application(replace(config, run=replace(config.run, dir=str(folder)), serve=section))
+    config = replace(config, run=replace(config.run, dir=str(folder)), serve=section)
+    offer = _offer(config)
+    return _picture_server().picture_application(partial(_make_engine, config), offer, section)
 
 
-def _application(config: Config) -> Any:
+def _offer(config: Config) -> Offer:
     check_model(config)
     table = ScheduleTable.load(Path(config.run.dir) / "schedules.json")
+    return Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)
+
+
+def _picture_server() -> ModuleType:
     try:
-        from recache_ray.distributed.picture_server import picture_application
+        from recache_ray.distributed import picture_server
     except ImportError as error:
-        raise BadInputError(
-            f"recache serve: needs Ray Serve ({error}); install it: pip install 'recache_ray[serve]'"
-        ) from error
-    offer = Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)
-    return picture_application(partial(_make_engine, config), offer, config.serve)
+        raise BadInputError(_NO_RAY_SERVE.format(error)) from error
+    return picture_server
 
 
 def _make_engine(config: Config) -> PictureEngine:
-    from recache_ray.build.picture_engine import make_engine
+    with quick_imports():
+        from recache_ray.build.picture_engine import make_engine
 
-    return make_engine(config)
+        return make_engine(config)

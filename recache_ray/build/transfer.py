@@ -9,7 +9,6 @@ from threading import Event
 
 from recache_ray.baselines.registry import baseline_schedules
 from recache_ray.build.budgets import evaluation_budgets
-from recache_ray.build.evaluate import load_trained
 from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.plain_text import plain
 from recache_ray.build.pool import open_pool
@@ -18,6 +17,7 @@ from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.run_folder import saved_config
+from recache_ray.build.trained_run import load_trained
 from recache_ray.config.compare import differing_settings
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config

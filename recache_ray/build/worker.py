@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+from recache_ray.build.adapter import make_adapter
 from recache_ray.build.memory_check import check_memory
 from recache_ray.config.root import Config
-from recache_ray.diffusion.embedded import embedded_model
-from recache_ray.diffusion.load import load_model
-from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.references.store import ReferenceStore
 from recache_ray.rewards.quality import build_quality
 from recache_ray.rewards.scorer import Scorer
 from recache_ray.rollouts.worker import RolloutWorker
-
-
-def make_adapter(config: Config) -> PipelineAdapter:
-    """Load the diffusion model, without its text encoders until a prompt must be encoded."""
-    embedded = embedded_model(config.model.kind, config.model.path)
-    return load_model(config.model, config.model.path if embedded is None else str(embedded.folder))
 
 
 def make_scorer(config: Config, device: str) -> Scorer:

@@ -26,6 +26,7 @@ from ray._raylet import Config  # type: ignore[attr-defined]
 from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.distributed.admission import ask_admission
 from recache_ray.distributed.join_errors import why_not_joined
+from recache_ray.distributed.lean_node import lean_node
 from recache_ray.distributed.session_folder import session_folder
 from recache_ray.errors import BadInputError, RunFailedError
 
@@ -119,14 +120,15 @@ def _start_local(folder: str) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     Config.initialize("")  # Ray has read the environment at import
     try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _temp_dir=folder,
-        )
+        with lean_node():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+            )
     except Exception as error:
         raise RunFailedError(
             f"Ray did not start ({' '.join(str(error).split())[:200]}); try again, or set runtime.kind=inline"

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import serve
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
 from starlette.responses import Response
 
-from recache_ray.config.runtime import RuntimeConfig
 from recache_ray.config.serving import ServeConfig
-from recache_ray.distributed.cluster import connect
-from recache_ray.errors import BadInputError, RecacheError, RunFailedError
+from recache_ray.errors import RecacheError, RunFailedError
 from recache_ray.serving.http import answer
 from recache_ray.serving.request import Offer, PictureRequest
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from recache_ray.serving.engine import DrawnPicture, PictureEngine
 
 APPLICATION = "recache_ray"
+_POLL_S = 0.05
 
 
 class PictureDeployment:
@@ -69,41 +71,39 @@ def picture_application(make_engine: Callable[[], PictureEngine], offer: Offer, 
     return deployment.bind(make_engine, offer, section.max_batch, section.batch_wait_s)
 
 
-def run_server(
-    application: Any, section: ServeConfig, runtime: RuntimeConfig, on_status: Callable[[str], None]
-) -> None:
-    """Serve until the process is interrupted, then take the application down.
+def run_server(application: Any, section: ServeConfig, on_status: Callable[[str], None]) -> None:
+    """Serve on the connected cluster until the process is interrupted, then take the application down.
 
     Raises:
-        BadInputError: if the port is in use, or the cluster cannot hold the replicas.
         RunFailedError: if a replica does not start.
     """
-    _check_free(section.host, section.port)
-    with connect(runtime, on_status):
-        quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-        serve.start(http_options=HTTPOptions(host=section.host, port=section.port), logging_config=quiet)
-        try:
+    quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
+    http = HTTPOptions(host=section.host, port=section.port)
+    try:
+        # serve.start waits until HTTP is up; meanwhile the replicas can load their model already
+        with ThreadPoolExecutor(1) as beside:
+            started = beside.submit(serve.start, http_options=http, logging_config=quiet)
+            _await_controller(started)
             try:
                 serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
+                started.result()
             except Exception as error:
                 reason = " ".join(str(error).split())[:300]
                 raise RunFailedError(
                     f"the server did not start ({reason}); try the model first: recache generate"
                 ) from error
-            on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
-            threading.Event().wait()
-        finally:
-            serve.shutdown()
+        on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
+        threading.Event().wait()
+    finally:
+        serve.shutdown()
 
 
-def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _await_controller(started: Future[None]) -> None:
+    """Return once Ray Serve can be told what to deploy: before that it would start with settings of its own."""
+    while not started.done():
         try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise BadInputError(
-                f"serve.host = {host!r}, serve.port = {port}: cannot be listened on ({error.strerror or error}); "
-                "choose another"
-            ) from error
+            ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+            return
+        except ValueError:  # there is none yet
+            time.sleep(_POLL_S)
+    started.result()

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from torchmetrics.functional.image import peak_signal_noise_ratio
-from torchmetrics.functional.image import structural_similarity_index_measure as _ssim
 
 from recache_ray.metrics.frames import check_sizes, to_unit
 
@@ -26,6 +24,9 @@ def psnr(images: NDArray[np.uint8], reference: NDArray[np.uint8], convention: st
     Raises:
         BadInputError: if the sizes differ.
     """
+    # imported where it is used: only evaluation asks, and it takes matplotlib and its metrics of audio and text along
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     check_sizes(images, reference)
     target = to_unit(reference)
     dimensions = (1, 2, 3) if convention == "per_frame" else (0, 1, 2, 3)
@@ -47,6 +48,8 @@ def ssim(images: NDArray[np.uint8], reference: NDArray[np.uint8], convention: st
     Raises:
         BadInputError: if the sizes differ.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure as _ssim
+
     check_sizes(images, reference)
     target = to_unit(reference)
     means = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 import yaml
 from serving_run import BUDGETS, T, free_port, served, write_shapes_run
@@ -27,9 +28,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(run: Path) -> Iterator[str]:
-    with served("serve", free_port(), run) as (address, _, _):
-        yield address
+def server(run: Path) -> Iterator[tuple[str, psutil.Process]]:
+    with served("serve", free_port(), run) as (address, _, process):
+        yield address, psutil.Process(process.pid)
+
+
+@pytest.fixture(scope="module")
+def url(server: tuple[str, psutil.Process]) -> str:
+    return server[0]
 
 
 def post(url: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -38,6 +44,13 @@ def post(url: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
             return response.status, dict(response.headers), response.read()
     except HTTPError as error:
         return error.code, dict(error.headers), error.read()
+
+
+def test_its_cluster_starts_no_process_that_serves_nobody(server: tuple[str, psutil.Process]) -> None:
+    commands = [" ".join(child.cmdline()) for child in server[1].children(recursive=True)]
+    assert any("raylet" in command for command in commands)
+    unused = ("dashboard/dashboard.py", "_private/monitor.py", "_private/log_monitor.py")
+    assert [command for command in commands for name in unused if name in command.split("--")[0]] == []
 
 
 def test_16_clients_with_mixed_budgets_get_the_steps_they_asked_for(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from recache_ray.build.adapter import make_adapter
 from recache_ray.build.architecture import known_architecture
 from recache_ray.build.requests import prompt_set
-from recache_ray.build.worker import make_adapter
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.model import ModelConfig
 from recache_ray.config.root import load_config
