@@ -41,9 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--guidance", type=float, default=GUIDANCE_SCALE)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
+    held_out = all_scenes(held_out=True)
+    if not 1 <= chosen.count <= len(held_out):
+        parser.error(f"--count {chosen.count}: must be from 1 to {len(held_out)}, the captions that are held out")
     torch.set_num_threads(1)
     pipeline = load(chosen.model)
-    scenes = random.Random(chosen.seed).sample(all_scenes(held_out=True), chosen.count)
+    scenes = random.Random(chosen.seed).sample(held_out, chosen.count)
     started = time.monotonic()
     videos = generate(pipeline, [caption(scene) for scene in scenes], chosen.steps, chosen.seed, chosen.guidance)
     result = accuracies(scenes, [read(video) for video in videos])
