@@ -104,7 +104,10 @@ def alpha_table(points: Iterable[AlphaPoint]) -> Table:
 
 
 def plot_alpha(points: Iterable[AlphaPoint], path: Path) -> Path:
-    """Draw LPIPS and quality against the weight, one line per budget; the dashed line is the references' quality."""
+    """Draw what each weight pays in LPIPS and gains in quality against the smallest one, one line per budget.
+
+    Differences, since those between budgets are far larger and would hide what the weight does.
+    """
     listed = tuple(points)
     alphas = sorted({point.alpha for point in listed})
     places = range(len(alphas))
@@ -123,17 +126,15 @@ def plot_alpha(points: Iterable[AlphaPoint], path: Path) -> Path:
                 "linewidth": 2,
                 "label": f"budget {budget}",
             }
-            left.plot([place for place, _ in seen], [point.lpips for _, point in seen], **look)
-            right.plot([place for place, _ in seen], [point.quality for _, point in seen], **look)
-        right.axhline(
-            listed[0].quality_reference, color="#6b7780", linewidth=1.2, linestyle="--", label="uncached references"
-        )
-        left.set_title("LPIPS to the uncached result (lower is better)")
-        right.set_title("Quality model's score (higher is better)")
+            _, first = seen[0]
+            left.plot([place for place, _ in seen], [point.lpips - first.lpips for _, point in seen], **look)
+            right.plot([place for place, _ in seen], [point.quality - first.quality for _, point in seen], **look)
+        left.set_title(f"LPIPS paid, against alpha = {alpha_label(alphas[0])}")
+        right.set_title(f"Quality model's score gained, against alpha = {alpha_label(alphas[0])}")
         for axis in (left, right):
             axis.set_xticks(list(places), [alpha_label(alpha) for alpha in alphas])
             axis.set_xlabel("alpha, weight of the quality term in training")
-        left.set_ylim(bottom=0)
+            axis.axhline(0, color="#6b7780", linewidth=1)
         handles, labels = right.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
 
