@@ -19,6 +19,7 @@ from recache_ray.config.knobs import from_mapping
 from recache_ray.config.root import Config
 from recache_ray.config.serving import ServeConfig
 from recache_ray.distributed.cluster import connect
+from recache_ray.distributed.engine_host import HostedEngines, start_hosts
 from recache_ray.distributed.free_port import check_free
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import ScheduleTable
@@ -56,8 +57,10 @@ def serve(config: Config, on_progress: OnProgress) -> str:
         with ThreadPoolExecutor(1) as ahead:
             imported = ahead.submit(_picture_server)
             with connect(runtime, on_progress):
+                # and the models are loaded while Ray Serve starts
+                hosts = start_hosts(partial(_make_engine, config), section)
                 server = imported.result()
-                application = server.picture_application(partial(_make_engine, config), offer, section)
+                application = server.picture_application(partial(HostedEngines, hosts), offer, section, hosted=True)
                 server.run_server(application, section, on_progress)
     except KeyboardInterrupt:
         return "stopped"
@@ -86,7 +89,8 @@ def application(arguments: Mapping[str, Any]) -> Any:
     section = from_mapping(ServeConfig, values, "args.")
     config = replace(config, run=replace(config.run, dir=str(folder)), serve=section)
     offer = _offer(config)
-    return _picture_server().picture_application(partial(_make_engine, config), offer, section)
+    server = _picture_server()
+    return server.picture_application(partial(_make_engine, config), offer, section, hosted=False)
 
 
 def _offer(config: Config) -> Offer:

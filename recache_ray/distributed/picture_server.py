@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import serve
-from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
@@ -23,17 +19,22 @@ from recache_ray.serving.http import answer
 from recache_ray.serving.request import Offer, PictureRequest
 
 if TYPE_CHECKING:
-    from recache_ray.serving.engine import DrawnPicture, PictureEngine
+    from recache_ray.distributed.engine_host import HostedEngines
+    from recache_ray.serving.drawn_picture import DrawnPicture
+    from recache_ray.serving.engine import PictureEngine
 
 APPLICATION = "recache_ray"
-_POLL_S = 0.05
 
 
 class PictureDeployment:
-    """One replica: an engine, made where it runs, behind HTTP."""
+    """One replica: HTTP before an engine, which it makes or finds."""
 
     def __init__(
-        self, make_engine: Callable[[], PictureEngine], offer: Offer, max_batch: int, batch_wait_s: float
+        self,
+        make_engine: Callable[[], PictureEngine | HostedEngines],
+        offer: Offer,
+        max_batch: int,
+        batch_wait_s: float,
     ) -> None:
         self._engine = make_engine()
         self._offer = offer
@@ -51,19 +52,23 @@ class PictureDeployment:
         return await answer(request, self._offer, batched)
 
 
-def picture_application(make_engine: Callable[[], PictureEngine], offer: Offer, section: ServeConfig) -> Any:
-    """A Ray Serve application of ``section.replicas`` engines.
+def picture_application(
+    make_engine: Callable[[], PictureEngine | HostedEngines], offer: Offer, section: ServeConfig, *, hosted: bool
+) -> Any:
+    """A Ray Serve application of ``section.replicas`` replicas.
 
     Args:
         make_engine: picklable; called in every replica.
         offer: what requests are checked against.
         section: replicas, their resources, batching and queues.
+        hosted: whether the engines are elsewhere, with their resources.
     """
+    resources = (0.0, 0.0) if hosted else (section.cpus_per_replica, section.gpus_per_replica)
     shell: Any = serve.deployment(PictureDeployment)
     deployment = shell.options(
         name="pictures",
         num_replicas=section.replicas,
-        ray_actor_options={"num_cpus": section.cpus_per_replica, "num_gpus": section.gpus_per_replica},
+        ray_actor_options=dict(zip(("num_cpus", "num_gpus"), resources, strict=True)),
         # the next batch gathers while one is drawn
         max_ongoing_requests=2 * section.max_batch,
         max_queued_requests=section.max_queued,
@@ -78,32 +83,16 @@ def run_server(application: Any, section: ServeConfig, on_status: Callable[[str]
         RunFailedError: if a replica does not start.
     """
     quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)
-    http = HTTPOptions(host=section.host, port=section.port)
+    serve.start(http_options=HTTPOptions(host=section.host, port=section.port), logging_config=quiet)
     try:
-        # serve.start waits until HTTP is up; meanwhile the replicas can load their model already
-        with ThreadPoolExecutor(1) as beside:
-            started = beside.submit(serve.start, http_options=http, logging_config=quiet)
-            _await_controller(started)
-            try:
-                serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
-                started.result()
-            except Exception as error:
-                reason = " ".join(str(error).split())[:300]
-                raise RunFailedError(
-                    f"the server did not start ({reason}); try the model first: recache generate"
-                ) from error
+        try:
+            serve.run(application, name=APPLICATION, route_prefix="/", logging_config=quiet)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunFailedError(
+                f"the server did not start ({reason}); try the model first: recache generate"
+            ) from error
         on_status(f"serving on http://{section.host}:{section.port}  (Ctrl-C ends it)")
         threading.Event().wait()
     finally:
         serve.shutdown()
-
-
-def _await_controller(started: Future[None]) -> None:
-    """Return once Ray Serve can be told what to deploy: before that it would start with settings of its own."""
-    while not started.done():
-        try:
-            ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
-            return
-        except ValueError:  # there is none yet
-            time.sleep(_POLL_S)
-    started.result()

@@ -13,7 +13,8 @@ from recache_ray.evaluation.report.gallery import error_map
 from recache_ray.metrics.perceptual import LpipsMetric
 from recache_ray.metrics.pixel import psnr
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.serving.engine import DrawnPicture, PictureEngine
+from recache_ray.serving.drawn_picture import DrawnPicture
+from recache_ray.serving.engine import PictureEngine
 from recache_ray.serving.request import PictureRequest
 
 _REFERENCES_KEPT = 32

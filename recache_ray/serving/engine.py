@@ -5,36 +5,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from recache_ray.caching.mechanism import CachingMechanism
 from recache_ray.diffusion.adapter import Drawing, UnusableGenerationError, embedded_shapes
 from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.errors import BadInputError, RecacheError
+from recache_ray.serving.drawn_picture import DrawnPicture
 from recache_ray.serving.request import PictureRequest
 
 _PROMPTS_KEPT = 256
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPicture:
-    """One picture.
-
-    Attributes:
-        image: [H, W, 3] uint8.
-        computed_steps: counted while it was drawn.
-        seconds: of the batch it was drawn in, text encoding excluded.
-        batch: pictures in that batch.
-    """
-
-    image: npt.NDArray[np.uint8]
-    computed_steps: int
-    seconds: float
-    batch: int
 
 
 class PictureEngine:

@@ -19,7 +19,7 @@ from recache_ray.errors import BadInputError, RecacheError
 from recache_ray.serving.request import Offer, PictureRequest, parse_request
 
 if TYPE_CHECKING:
-    from recache_ray.serving.engine import DrawnPicture
+    from recache_ray.serving.drawn_picture import DrawnPicture
 
 LARGEST_BODY = 64 * 1024
 """Bytes; a prompt is text."""

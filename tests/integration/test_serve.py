@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -83,6 +84,20 @@ def test_absurd_requests_are_refused_and_the_server_lives(url: str) -> None:
     assert status == 200
     computed = {name.lower(): value for name, value in headers.items()}["x-recache-computed-steps"]
     assert computed == "4"  # 5 of 20 would be 3.88 times cheaper, since cached steps are not free
+
+
+def test_an_engine_whose_process_is_killed_comes_back(server: tuple[str, psutil.Process]) -> None:
+    url, process = server
+    (engine,) = (child for child in process.children(recursive=True) if "EngineHost" in " ".join(child.cmdline()))
+    engine.kill()
+    engine.wait(10)
+    body = json.dumps({"prompt": "a star", "budget": 3}).encode()
+    deadline = time.monotonic() + 100
+    while (answered := post(url, body))[0] != 200:
+        assert answered[0] == 500 and len(json.loads(answered[2])["error"]) > 10
+        assert time.monotonic() < deadline, "no new engine took its place"
+        time.sleep(0.2)
+    assert urlopen(url, timeout=10).status == 200
 
 
 def test_the_cluster_file_is_a_serve_configuration_that_names_the_application(run: Path) -> None:

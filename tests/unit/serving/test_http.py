@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from recache_ray.errors import RecacheError, RunFailedError
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.serving.engine import DrawnPicture
+from recache_ray.serving.drawn_picture import DrawnPicture
 from recache_ray.serving.http import LARGEST_BODY, answer
 from recache_ray.serving.request import Offer, PictureRequest
 
