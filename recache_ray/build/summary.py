@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from recache_ray.build.budgets import learning_budgets
 from recache_ray.build.plain_text import plain
 from recache_ray.build.plan_money import actual_line
+from recache_ray.build.requests import prompt_set
 from recache_ray.config.root import Config
 from recache_ray.evaluation.evaluate import Evaluation
 from recache_ray.evaluation.frontier import FrontierRow
@@ -63,9 +65,10 @@ def next_steps(config: Config, folder: Path) -> str:
         lines.append(f"MLflow      {_mlflow_hint(config, folder)}")
     budgets = learning_budgets(config)
     middle = budgets[len(budgets) // 2]
-    lines.append(
-        f'next        recache generate run.dir={folder} prompt="a small red star" budget={middle} output=out.png'
-    )
+    prompt = prompt_set(config).test[0].text
+    output = "out.webp" if config.model.frames > 1 else "out.png"
+    settings = (f"run.dir={folder}", f"prompt={prompt}", f"budget={middle}", f"output={output}")
+    lines.append(f"next        {shlex.join(['recache', 'generate', *settings])}")
     return "\n".join(lines)
 
 
