@@ -1,4 +1,4 @@
-"""The engine and the offer behind the page and the server, from a run's configuration."""
+"""The engine behind the page and the server, from a run's configuration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.model_check import check_model
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.root import Config
-from recache_ray.schedules import ScheduleTable
 from recache_ray.serving.engine import PictureEngine
-from recache_ray.serving.request import Offer
 
 
 def make_engine(config: Config) -> PictureEngine:
@@ -22,8 +20,3 @@ def make_engine(config: Config) -> PictureEngine:
     adapter = make_adapter(config)
     adapter.load_text_encoders()
     return PictureEngine(adapter, build_mechanism(mechanism_spec(config)))
-
-
-def make_offer(config: Config, table: ScheduleTable) -> Offer:
-    """What the run's schedules were learned for."""
-    return Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from recache_ray.build.model_check import check_model
+from recache_ray.build.offer import make_offer
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.quick_imports import quick_imports
 from recache_ray.build.run_folder import saved_config
@@ -22,8 +22,6 @@ from recache_ray.distributed.cluster import connect
 from recache_ray.distributed.engine_host import HostedEngines, start_hosts
 from recache_ray.distributed.free_port import check_free
 from recache_ray.errors import BadInputError
-from recache_ray.schedules import ScheduleTable
-from recache_ray.serving.request import Offer
 
 if TYPE_CHECKING:
     # the process that waits beside the replicas has no use for torch
@@ -41,7 +39,7 @@ def serve(config: Config, on_progress: OnProgress) -> str:
         RunFailedError: if a replica does not start.
     """
     section = config.serve
-    offer = _offer(config)
+    offer = make_offer(config)
     if find_spec("fastapi") is None:  # before a cluster is started: importing Ray Serve itself takes seconds
         raise BadInputError(_NO_RAY_SERVE.format("No module named 'fastapi'"))
     check_free(section.host, section.port)
@@ -88,15 +86,9 @@ def application(arguments: Mapping[str, Any]) -> Any:
     values = {name: value for name, value in arguments.items() if name != "run_dir"}
     section = from_mapping(ServeConfig, values, "args.")
     config = replace(config, run=replace(config.run, dir=str(folder)), serve=section)
-    offer = _offer(config)
+    offer = make_offer(config)
     server = _picture_server()
     return server.picture_application(partial(_make_engine, config), offer, section, hosted=False)
-
-
-def _offer(config: Config) -> Offer:
-    check_model(config)
-    table = ScheduleTable.load(Path(config.run.dir) / "schedules.json")
-    return Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)
 
 
 def _picture_server() -> ModuleType:

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 
 def _demo(config: Config, progress: ProgressPrinter) -> Finished:
-    from recache_ray.build.quick_imports import quick_imports
-
-    with quick_imports():
-        from recache_ray.build.demo import demo
+    from recache_ray.build.demo import demo
 
     return Finished(demo(config))
 

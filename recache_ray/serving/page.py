@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 
 from recache_ray.errors import BadInputError, RecacheError
-from recache_ray.serving.comparison import Comparer, budget_text, measured_text, strip_html
+from recache_ray.serving.compared import budget_text, measured_text, strip_html
+from recache_ray.serving.comparer_process import ComparerProcess
 from recache_ray.serving.request import Offer, parse_request
 
 HOST = "127.0.0.1"
@@ -18,7 +19,7 @@ Move the budget: the dark cells are the denoising steps that are computed, the o
 """
 
 
-def build_page(comparer: Comparer, offer: Offer, prompt: str) -> Any:
+def build_page(comparer: ComparerProcess, offer: Offer, prompt: str) -> Any:
     """The page as a gradio Blocks, which draws ``prompt`` as soon as it is opened.
 
     Raises:

@@ -14,7 +14,8 @@ from recache_ray.diffusion.adapter import NonFiniteGenerationError
 from recache_ray.errors import BadInputError
 from recache_ray.metrics.perceptual import LpipsMetric
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.serving.comparison import Comparer, budget_text, measured_text, strip_html
+from recache_ray.serving.compared import budget_text, measured_text, strip_html
+from recache_ray.serving.comparison import Comparer
 from recache_ray.serving.drawn_picture import DrawnPicture
 from recache_ray.serving.engine import PictureEngine
 from recache_ray.serving.request import PictureRequest

@@ -41,6 +41,12 @@ def test_the_command_waits_beside_its_replicas_without_torch() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_page_is_made_beside_the_model_without_torch() -> None:
+    program = "import sys, recache_ray.build.demo; print([m for m in ('torch', 'gradio') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_the_process_that_speaks_http_reads_pictures_without_torch() -> None:
     modules = "recache_ray.distributed.engine_host, recache_ray.serving.drawn_picture, recache_ray.serving.http"
     program = f"import sys, {modules}; print('torch' in sys.modules, 'ray.serve' in sys.modules)"
