@@ -11,7 +11,7 @@ from recache_ray.build.offer import make_offer
 from recache_ray.build.quick_imports import quick_imports
 from recache_ray.config.root import Config
 from recache_ray.serving.comparer_process import ComparerProcess
-from recache_ray.serving.page import build_page, launch_page
+from recache_ray.serving.page import build_page, check_gradio, launch_page
 
 if TYPE_CHECKING:
     from recache_ray.serving.comparison import Comparer
@@ -24,6 +24,7 @@ def demo(config: Config) -> str:
         BadInputError: if the run is not trained, its model cannot be used, gradio is missing or the port is in use.
     """
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+    check_gradio()
     offer = make_offer(config)
     with closing(ComparerProcess(partial(_make_comparer, config))) as comparer:
         page = build_page(comparer, offer, config.demo.prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from importlib.util import find_spec
 from typing import Any
 
 from PIL import Image
@@ -25,7 +26,9 @@ def build_page(comparer: ComparerProcess, offer: Offer, prompt: str) -> Any:
     Raises:
         BadInputError: if gradio is not installed.
     """
-    gradio = _gradio()
+    check_gradio()
+    import gradio
+
     table = offer.table
     budgets = table.budgets
     start = budgets[len(budgets) // 2]
@@ -95,9 +98,11 @@ def launch_page(page: Any, port: int) -> None:
         page.close(verbose=False)
 
 
-def _gradio() -> Any:
-    try:
-        import gradio
-    except ImportError as error:
-        raise BadInputError("recache demo: needs gradio; install it: pip install 'recache_ray[demo]'") from error
-    return gradio
+def check_gradio() -> None:
+    """Say early, without the seconds of importing it, that gradio is missing.
+
+    Raises:
+        BadInputError: if gradio is not installed.
+    """
+    if find_spec("gradio") is None:
+        raise BadInputError("recache demo: needs gradio; install it: pip install 'recache_ray[demo]'")
