@@ -54,7 +54,7 @@ def serve(config: Config, on_progress: OnProgress) -> str:
         # Ray Serve is imported while the processes of the cluster start
         with ThreadPoolExecutor(1) as ahead:
             imported = ahead.submit(_picture_server)
-            with connect(runtime, on_progress):
+            with connect(runtime, on_progress, lean=True):
                 # and the models are loaded while Ray Serve starts
                 hosts = start_hosts(partial(_make_engine, config), section)
                 server = imported.result()

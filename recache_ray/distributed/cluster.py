@@ -14,7 +14,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import ray
 from ray._private import ray_constants
@@ -43,10 +43,13 @@ _QUIET = {
 
 
 @contextmanager
-def connect(section: RuntimeConfig, on_status: Callable[[str], None] | None = None) -> Iterator[None]:
+def connect(
+    section: RuntimeConfig, on_status: Callable[[str], None] | None = None, *, lean: bool = False
+) -> Iterator[None]:
     """Be connected to a cluster while the block runs: a local one of its own, or the one at ``runtime.address``.
 
-    A connection that exists already (a notebook, a test session) is used and left as it is.
+    A connection that exists already (a notebook, a test session) is used and left as it is. ``lean`` starts a local one
+    sooner, without metrics for Prometheus and without the processes that :func:`lean_node` names.
 
     Raises:
         BadInputError: if no cluster answers at the address, or a local one cannot hold ``runtime.min_workers``.
@@ -68,7 +71,8 @@ def connect(section: RuntimeConfig, on_status: Callable[[str], None] | None = No
         return
     workers_that_fit(section)
     with session_folder() as folder:
-        _start_local(folder)
+        with lean_node() if lean else nullcontext():
+            _start_local(folder)
         try:
             yield
         finally:
@@ -120,15 +124,14 @@ def _start_local(folder: str) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     Config.initialize("")  # Ray has read the environment at import
     try:
-        with lean_node():
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=folder,
-            )
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=folder,
+        )
     except Exception as error:
         raise RunFailedError(
             f"Ray did not start ({' '.join(str(error).split())[:200]}); try again, or set runtime.kind=inline"
