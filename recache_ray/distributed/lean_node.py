@@ -2,9 +2,9 @@
 
 Beside the processes that run tasks, ``ray.init`` starts a dashboard server (whatever ``include_dashboard`` says) and
 waits for it, a forwarder of log files and an autoscaler; and the agent of a node opens an HTTP server on one fixed
-port, for which a second cluster on the machine waits in vain for seconds. Nothing here reads what they tell: the pool
-reports lost workers itself, log files stay in the folder of the session, and a local cluster cannot grow. Ray has no
-settings for it.
+port, for which a second cluster on the machine waits in vain for seconds. A local server has no use for them: log files
+stay in the folder of the session, and its cluster cannot grow. Metrics for Prometheus are given up. Ray has no settings
+for it.
 """
 
 from __future__ import annotations
