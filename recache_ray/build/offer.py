@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from recache_ray.build.model_check import check_model
+from recache_ray.build.trained_table import load_table
 from recache_ray.config.root import Config
-from recache_ray.errors import BadInputError
-from recache_ray.schedules import ScheduleTable
 from recache_ray.serving.request import Offer
 
 
@@ -18,11 +15,4 @@ def make_offer(config: Config) -> Offer:
         BadInputError: if the model is not there, the run has not finished or its table is damaged.
     """
     check_model(config)
-    path = Path(config.run.dir) / "schedules.json"
-    if not path.exists():
-        raise BadInputError(
-            f"run.dir = {config.run.dir!r}: has no schedules.json yet; "
-            f"finish the run: recache train run.dir={config.run.dir}"
-        )
-    table = ScheduleTable.load(path)
-    return Offer(table, config.model.width, config.model.height, config.serve.max_prompt_chars)
+    return Offer(load_table(config), config.model.width, config.model.height, config.serve.max_prompt_chars)

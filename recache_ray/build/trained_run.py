@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recache_ray.build.trained_table import load_table
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
 from recache_ray.policies.policy import BudgetPolicy
@@ -16,12 +17,7 @@ def load_trained(config: Config) -> tuple[ScheduleTable, BudgetPolicy]:
     Raises:
         BadInputError: if the run has not finished or a file is damaged.
     """
-    folder = Path(config.run.dir)
-    if not (folder / "schedules.json").exists():
-        raise BadInputError(
-            f"run.dir = {config.run.dir!r}: has no schedules.json yet; finish the run: recache train run.dir={folder}"
-        )
-    return ScheduleTable.load(folder / "schedules.json"), load_policy(folder / "policy")
+    return load_table(config), load_policy(Path(config.run.dir) / "policy")
 
 
 def load_policy(folder: Path) -> BudgetPolicy:

@@ -63,12 +63,12 @@ def picture_application(
         section: replicas, their resources, batching and queues.
         hosted: whether the engines are elsewhere, with their resources.
     """
-    resources = (0.0, 0.0) if hosted else (section.cpus_per_replica, section.gpus_per_replica)
+    resources = {"num_cpus": section.cpus_per_replica, "num_gpus": section.gpus_per_replica}
     shell: Any = serve.deployment(PictureDeployment)
     deployment = shell.options(
         name="pictures",
         num_replicas=section.replicas,
-        ray_actor_options=dict(zip(("num_cpus", "num_gpus"), resources, strict=True)),
+        ray_actor_options={"num_cpus": 0.0} if hosted else resources,
         # the next batch gathers while one is drawn
         max_ongoing_requests=2 * section.max_batch,
         max_queued_requests=section.max_queued,
