@@ -113,6 +113,12 @@ class ScheduleInterceptor(StackInterceptor):
         return self._count.executed
 
     @property
+    def executed_by_sibling(self) -> tuple[int, ...]:
+        """The same by sibling; a forward that several share counts for the first of them."""
+        self._settle()
+        return self._count.executed_by_sibling
+
+    @property
     def computed_calls(self) -> tuple[int, ...]:
         """Transformer calls whose blocks ran for each sibling, since construction: counted where they run."""
         self._settle()

@@ -110,11 +110,13 @@ class DrawnBatch:
     Attributes:
         images: [M, F, H, W, 3] uint8, as of :class:`Generation`.
         computed_steps: of each drawing, counted while it ran.
+        forwards_executed: that ran for each drawing; one that several share counts for the first of them.
         seconds: time of the whole, text encoding excluded.
     """
 
     images: npt.NDArray[np.uint8]
     computed_steps: tuple[int, ...]
+    forwards_executed: tuple[int, ...]
     seconds: float
 
 
@@ -203,6 +205,16 @@ class ModelAdapter(Protocol):
         Raises:
             BadInputError: if a schedule's T is not the model's, a cached step has no mechanism, or the pipeline does
                 something else than the spec says.
+            NonFiniteGenerationError: if any result is NaN or infinite.
+            BlankGenerationError: if an uncached result is one colour throughout.
+        """
+        ...
+
+    def run_drawings(self, drawings: Sequence[Drawing], mechanism: CachingMechanism) -> DrawnBatch:
+        """Generate pictures of different prompts, noises and schedules in one pipeline call.
+
+        Raises:
+            BadInputError: as :meth:`run`, or if there are none, or their embeddings differ in shape.
             NonFiniteGenerationError: if any result is NaN or infinite.
             BlankGenerationError: if an uncached result is one colour throughout.
         """

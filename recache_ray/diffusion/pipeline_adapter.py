@@ -211,7 +211,7 @@ class PipelineAdapter:
             samples = self._call([each.embeddings for each in drawings], [each.noise_seed for each in drawings])
         images = quantise(samples, schedules, drawings[0].noise_seed)
         computed = tuple(calls // self.spec.forwards_per_step for calls in interceptor.computed_calls)
-        return DrawnBatch(images, computed, time.perf_counter() - started)
+        return DrawnBatch(images, computed, interceptor.executed_by_sibling, time.perf_counter() - started)
 
     def run_gated(
         self, embeddings: Mapping[str, Tensor], noise_seed: int, gate: Gate, mechanism: GatedMechanism

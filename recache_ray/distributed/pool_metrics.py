@@ -13,7 +13,7 @@ from typing import Any
 
 from ray.util.metrics import Counter, Gauge
 
-from recache_ray.types import PolicySnapshot, RolloutFailure, RolloutGroup, TaskResult
+from recache_ray.types import BatchReport, PolicySnapshot, RolloutFailure, RolloutGroup, TaskResult
 
 COUNTERS: Mapping[str, str] = {
     "recache_rollouts": "rollouts that came back, known rewards among them",
@@ -61,8 +61,13 @@ class PoolMetrics:
         """A task came back or was given up."""
         if isinstance(result, RolloutFailure):
             self._add("recache_failures", 1)
-        if not isinstance(result, RolloutGroup):
-            return
+        elif isinstance(result, BatchReport):
+            for group in result.groups:
+                self._count(group)
+        elif isinstance(result, RolloutGroup):
+            self._count(result)
+
+    def _count(self, result: RolloutGroup) -> None:
         self._add("recache_rollouts", len(result.rollouts))
         self._add("recache_rewards", result.evaluations)
         self._add("recache_gpu_seconds", result.seconds * self._gpus)

@@ -12,6 +12,8 @@ from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     GenerationRequest,
     PolicySnapshot,
     RewardBreakdown,
@@ -30,7 +32,7 @@ class FunctionPool:
 
     def __init__(self, reward: RewardFunction) -> None:
         self._reward = reward
-        self._queue: deque[tuple[RolloutTask, PolicySnapshot | None]] = deque()
+        self._queue: deque[tuple[RolloutTask | BatchTask, PolicySnapshot | None]] = deque()
 
     @property
     def capacity(self) -> int:
@@ -41,17 +43,25 @@ class FunctionPool:
         return len(self._queue)
 
     def submit(self, task: Task, snapshot: PolicySnapshot | None = None) -> None:
-        assert isinstance(task, RolloutTask), "there is no model here to make references with"
+        assert isinstance(task, RolloutTask | BatchTask), "there is no model here to make references with"
         self._queue.append((task, snapshot))
 
     def collect(self, timeout_s: float | None = None) -> Sequence[TaskResult]:
         if not self._queue:
             return ()
         task, snapshot = self._queue.popleft()
+        if isinstance(task, BatchTask):
+            return (run_parts(task, self._reward),)
         return (run_rollout(task, snapshot, self._reward),)
 
     def close(self) -> None:
         self._queue.clear()
+
+
+def run_parts(task: BatchTask, reward: RewardFunction) -> BatchReport:
+    """Reward the schedules of every part."""
+    groups = tuple(run_rollout(part, None, reward) for part in task.parts)
+    return BatchReport(task.task_id, groups, worker="inline")
 
 
 def run_rollout(task: RolloutTask, snapshot: PolicySnapshot | None, reward: RewardFunction) -> RolloutGroup:

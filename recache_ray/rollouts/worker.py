@@ -21,12 +21,15 @@ from recache_ray.references.encoding import encode_frames
 from recache_ray.references.reference import Reference
 from recache_ray.references.store import MissingReferenceError, ReferenceStore
 from recache_ray.rewards.scorer import Scorer
+from recache_ray.rollouts.batched import run_batch
 from recache_ray.rollouts.calibration import calibrate
 from recache_ray.rollouts.gated import GateRunner
 from recache_ray.rollouts.reference_cache import ReferenceCache
 from recache_ray.rollouts.sampling import ScheduleSampler
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     CalibrationTask,
     GenerationRequest,
     ModelReport,
@@ -92,6 +95,8 @@ class RolloutWorker:
                     return self._fill(task)
                 case RolloutTask():
                     return self._roll_out(task, snapshot)
+                case BatchTask():
+                    return self._roll_out_batch(task)
                 case ProbeTask():
                     return self._probe(task)
                 case CalibrationTask():
@@ -178,6 +183,14 @@ class RolloutWorker:
             seconds=time.perf_counter() - started,
             worker=self._name,
         )
+
+    def _roll_out_batch(self, task: BatchTask) -> BatchReport | RolloutFailure:
+        references = [self._reference(part.request) for part in task.parts]
+        self._release_text_encoders()
+        try:
+            return run_batch(self._adapter, self._scorer, task, references, self._max_batch, self._name)
+        except RunFailedError as error:
+            return RolloutFailure(task.task_id, reason=str(error), retryable=False, worker=self._name)
 
     def _roll_out_gates(self, task: RolloutTask) -> RolloutGroup | RolloutFailure:
         started = time.perf_counter()

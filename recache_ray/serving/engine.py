@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from recache_ray.caching.mechanism import CachingMechanism
-from recache_ray.diffusion.adapter import Drawing, UnusableGenerationError, embedded_shapes
+from recache_ray.diffusion.adapter import Drawing, UnusableGenerationError
+from recache_ray.diffusion.draw import alike
 from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.errors import BadInputError, RecacheError
 from recache_ray.serving.drawn_picture import DrawnPicture
@@ -66,11 +67,8 @@ class PictureEngine:
     def _batch(self, requests: Sequence[PictureRequest]) -> list[DrawnPicture]:
         """One pipeline call, or one for each length of prompts where the pipeline does not pad them."""
         drawings = [Drawing(self._embeddings(each.prompt), each.seed, each.schedule) for each in requests]
-        by_shape: dict[object, list[int]] = {}
-        for place, drawing in enumerate(drawings):
-            by_shape.setdefault(embedded_shapes(drawing.embeddings), []).append(place)
         pictures: dict[int, DrawnPicture] = {}
-        for places in by_shape.values():
+        for places in alike(drawings):
             made = self._adapter.run_drawings([drawings[place] for place in places], self._mechanism)
             for place, images, computed in zip(places, made.images, made.computed_steps, strict=True):
                 pictures[place] = DrawnPicture(images[0], computed, made.seconds, len(places))

@@ -13,6 +13,8 @@ from pathlib import Path
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     GenerationRequest,
     MechanismSpec,
     PolicySnapshot,
@@ -79,6 +81,8 @@ class FakeWorker:
         time.sleep(self.delay_s)
         if isinstance(task, ReferenceTask):
             return ReferenceReport(task.task_id, len(task.requests), 0.0, self.name)
+        if isinstance(task, BatchTask):
+            return BatchReport(task.task_id, tuple(self._group(part, None) for part in task.parts), self.name)
         assert isinstance(task, RolloutTask)
         text = task.request.prompt.text
         first = len((self.folder / f"{task.task_id}.started").read_text(encoding="utf-8").split()) == 1
@@ -96,6 +100,9 @@ class FakeWorker:
             logging.getLogger("recache_ray.testing").warning("shard 7 is damaged")
         if text == "not finite":
             return RolloutFailure(task.task_id, "generation is not finite", worker=self.name)
+        return self._group(task, snapshot)
+
+    def _group(self, task: RolloutTask, snapshot: PolicySnapshot | None) -> RolloutGroup:
         return RolloutGroup(
             task_id=task.task_id,
             request=task.request,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     GateSpec,
     GenerationRequest,
     ModelReport,
@@ -91,7 +93,13 @@ class ScriptedPool:
             return ModelReport(
                 task.task_id, {"id": "scripted"}, 1.0, 0.01, computed_s=1.0, cached_s=0.01, worker="scripted"
             )
+        if isinstance(task, BatchTask):
+            groups = tuple(self._roll_out(part) for part in task.parts)
+            return BatchReport(task.task_id, groups, worker="scripted")
         assert isinstance(task, RolloutTask)
+        return self._roll_out(task)
+
+    def _roll_out(self, task: RolloutTask) -> RolloutGroup:
         draw = self._draw if task.return_images else None
         schedules = task.schedules
         if task.gates and self._decide is not None:

@@ -1,5 +1,6 @@
 """The records that cross a stage or a process: floats, tuples and bytes only, standard library only."""
 
+from recache_ray.types.batch import BatchReport, BatchTask
 from recache_ray.types.calibration import CalibrationReport, CalibrationTask, SignalReport, SignalTask
 from recache_ray.types.mechanism import GateSpec, MechanismSpec
 from recache_ray.types.policy import PolicySnapshot, UpdateStats
@@ -10,6 +11,8 @@ from recache_ray.types.rollout import RewardBreakdown, Rollout, RolloutGroup, Ro
 from recache_ray.types.task import RolloutFailure, Task, TaskResult
 
 __all__ = [
+    "BatchReport",
+    "BatchTask",
     "CalibrationReport",
     "CalibrationTask",
     "GateSpec",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recache_ray.types.batch import BatchReport, BatchTask
 from recache_ray.types.calibration import CalibrationReport, CalibrationTask, SignalReport, SignalTask
 from recache_ray.types.probe import ModelReport, ProbeTask
 from recache_ray.types.reference import ReferenceReport, ReferenceTask
@@ -23,5 +24,7 @@ class RolloutFailure:
     worker: str = ""
 
 
-Task = RolloutTask | ReferenceTask | ProbeTask | CalibrationTask | SignalTask
-TaskResult = RolloutGroup | ReferenceReport | ModelReport | CalibrationReport | SignalReport | RolloutFailure
+Task = RolloutTask | BatchTask | ReferenceTask | ProbeTask | CalibrationTask | SignalTask
+TaskResult = (
+    RolloutGroup | BatchReport | ReferenceReport | ModelReport | CalibrationReport | SignalReport | RolloutFailure
+)

@@ -17,6 +17,8 @@ from recache_ray.learning.plan import TaskPlan
 from recache_ray.rollouts.sampling import ScheduleSampler
 from recache_ray.schedules import Schedule
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     GenerationRequest,
     MechanismSpec,
     PolicySnapshot,
@@ -113,8 +115,13 @@ class SimulatedWorker:
         Raises:
             BadInputError: for a task of another kind, or one that samples and has no snapshot.
         """
+        if isinstance(task, BatchTask):
+            return BatchReport(task.task_id, tuple(self._roll_out(part, None) for part in task.parts), self._name)
         if not isinstance(task, RolloutTask) or (snapshot is None and not task.schedules):
             raise BadInputError(f"task {task.task_id}: only rollouts are simulated; give schedules or a snapshot")
+        return self._roll_out(task, snapshot)
+
+    def _roll_out(self, task: RolloutTask, snapshot: PolicySnapshot | None) -> RolloutGroup:
         descriptor = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.write(descriptor, f"{task.task_id}\n".encode())
         os.close(descriptor)

@@ -88,7 +88,7 @@ def test_every_kind_is_held_to_the_contract() -> None:
 
 
 @every_mechanism
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(gaps=st.lists(st.integers(1, 9), min_size=5, max_size=7), ahead=st.integers(1, 9), data=st.data())
 def test_polynomials_of_the_stated_degree_are_forecast_exactly_over_uneven_gaps(
     name: str, gaps: list[int], ahead: int, data: st.DataObject

@@ -59,7 +59,7 @@ def test_square_function(mechanism: CachingMechanism, steps: list[int], expected
         assert forecast(mechanism, steps, SQUARE, step) == pytest.approx(value, abs=0.06)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     order=st.integers(0, 4),
     gaps=st.lists(st.integers(1, 9), min_size=5, max_size=8),
@@ -108,7 +108,7 @@ def test_memory_is_bounded_by_the_order(mechanism: CachingMechanism) -> None:
     assert len(history.factors) == getattr(mechanism, "order", 0) + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     order=st.integers(0, 4),
     gaps=st.lists(st.integers(1, 9), min_size=5, max_size=8),

@@ -42,7 +42,7 @@ def is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEXT.filter(lambda text: not is_quoted(text)))
 @example("a small blue circle, on the right of a black background")
 @example("2024")

@@ -121,7 +121,7 @@ def test_path_gradients_pass_gradcheck_for_several_budgets_together() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     num_steps=st.integers(2, 8),
     budget_share=st.floats(0, 1),

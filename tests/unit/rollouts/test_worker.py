@@ -21,6 +21,8 @@ from recache_ray.schedules import Schedule
 from recache_ray.testing.tiny_flux import tiny_adapter
 from recache_ray.testing.tiny_worker import NUM_STEPS, DifferenceScorer
 from recache_ray.types import (
+    BatchReport,
+    BatchTask,
     CalibrationReport,
     CalibrationTask,
     GateSpec,
@@ -323,3 +325,56 @@ def test_signals_are_the_changes_of_an_uncached_generation(rig: Rig) -> None:
     for recorded, tensors in ((report.input_changes, inputs), (report.output_changes, outputs)):
         changes = [float((b - a).abs().mean() / a.abs().mean()) for a, b in pairwise(tensors)]
         assert recorded == pytest.approx(changes[:-1], rel=1e-6)
+
+
+OTHER = GenerationRequest(Prompt(1, "a large blue star"), noise_seed=6)
+
+
+def batch(*parts: RolloutTask) -> BatchTask:
+    return BatchTask(7, parts)
+
+
+def test_a_batch_gives_every_part_the_group_it_has_alone(rig: Rig) -> None:
+    rig.worker.run(ReferenceTask(0, (OTHER,)))
+    parts = given(SPARSE, UNEVEN, SPARSE), given(UNEVEN, FULL, request=OTHER)
+    report = rig.worker.run(batch(*parts))
+    assert isinstance(report, BatchReport)
+    for part, group in zip(parts, report.groups, strict=True):
+        alone = rig.run(part)
+        assert [rollout.schedule for rollout in group.rollouts] == [rollout.schedule for rollout in alone.rollouts]
+        for one, other in zip(group.rollouts, alone.rollouts, strict=True):
+            assert one.breakdown.reward == pytest.approx(other.breakdown.reward, abs=1e-4)
+        assert (group.request, group.worker, group.evaluations) == (part.request, "w0", alone.evaluations)
+        assert group.forwards_requested == alone.forwards_requested
+        assert group.forwards_executed == alone.forwards_executed
+    # the same schedule on two prompts: two rewards
+    assert report.groups[0].rollouts[1].breakdown.reward != pytest.approx(
+        report.groups[1].rollouts[0].breakdown.reward, abs=2e-4
+    )
+
+
+def test_a_batch_with_one_bad_picture_fails_as_a_whole(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_finite(*_: Any, **__: Any) -> None:
+        raise NonFiniteGenerationError([UNEVEN], 5)
+
+    rig.worker.run(ReferenceTask(0, (OTHER,)))
+    monkeypatch.setattr(rig.adapter, "run_drawings", not_finite)
+    failure = rig.worker.run(batch(given(SPARSE), given(UNEVEN, request=OTHER)))
+    assert isinstance(failure, RolloutFailure)
+    assert (failure.task_id, failure.retryable, failure.worker) == (7, False, "w0")
+    monkeypatch.undo()
+    monkeypatch.setattr(rig.scorer, "score", _refuse)
+    failure = rig.worker.run(batch(given(SPARSE), given(UNEVEN, request=OTHER)))
+    assert failure == RolloutFailure(7, "metric lpips of sibling 0 is nan; must be finite", worker="w0")
+
+
+@pytest.mark.parametrize(
+    "parts", [(given(SPARSE), given(SPARSE, mechanism=MechanismSpec("reuse"))), (given(SPARSE), given())]
+)
+def test_a_batch_of_unlike_parts_is_refused(rig: Rig, parts: tuple[RolloutTask, ...]) -> None:
+    with pytest.raises(BadInputError, match="one mechanism in common"):
+        rig.worker.run(batch(*parts))
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise RunFailedError("metric lpips of sibling 0 is nan; must be finite")

@@ -9,7 +9,7 @@ from recache_ray.tracking.names import MAX_NAME_LENGTH, safe_name, without_secre
 _ALLOWED = re.compile(r"[/\w.\- :]+")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=400))
 def test_every_name_becomes_one_that_mlflow_accepts_and_stays_there(name: str) -> None:
     safe = safe_name(name)

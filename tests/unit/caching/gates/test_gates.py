@@ -113,7 +113,7 @@ def spec_of(kind: str, threshold: float, warm_steps: int = 1, num_steps: int = 1
 SIGNALS = st.lists(st.floats(0.5, 2.0), min_size=12, max_size=12, unique=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(values=SIGNALS, warm_steps=st.integers(1, 5))
 @pytest.mark.parametrize("kind", GATES)
 def test_thresholds_of_nothing_and_of_everything(kind: str, values: list[float], warm_steps: int) -> None:
@@ -130,7 +130,7 @@ def test_thresholds_of_nothing_and_of_everything(kind: str, values: list[float],
     assert decisions(build_gate(spec_of(kind, 1e30, warm_steps), 12), values, outputs) == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(values=SIGNALS, other=SIGNALS, threshold=st.floats(0.01, 3.0))
 @pytest.mark.parametrize("kind", GATES)
 def test_a_generation_leaves_nothing_behind_and_starts_with_a_computed_step(

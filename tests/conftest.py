@@ -1,0 +1,7 @@
+"""What holds for every test."""
+
+from hypothesis import settings
+
+# an example that takes long on a busy machine is not a failure; pytest's own timeout ends what hangs
+settings.register_profile("recache_ray", deadline=None)
+settings.load_profile("recache_ray")
