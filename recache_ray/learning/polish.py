@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from recache_ray.learning import moves
-from recache_ray.learning.standing import Standings
-from recache_ray.learning.surrogate import Measurement, RewardSurrogate, fit_surrogate
-from recache_ray.learning.telling_rows import telling_rows
+from recache_ray.learning.standing import Standing, Standings
+from recache_ray.learning.surrogate import RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.seeding import derive_seed
@@ -36,6 +36,15 @@ FINAL_SHARE = 0.4
 PEAKS = 3
 CLIMBS = 2
 JUMPS = 8
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured reward; ``request`` numbers prompt and seed."""
+
+    schedule: Schedule
+    request: int
+    reward: float
 
 
 class LocalSearch:
@@ -178,14 +187,14 @@ class LocalSearch:
             self._ordered = sorted(self.requests, key=lambda r: (-math.fsum(share[r] for share in shares), r))
         return self._ordered
 
-    def _measured(self, budget: int) -> dict[Schedule, dict[int, float]]:
-        """The schedules of a budget that were run on validation requests, with their rewards there."""
-        judged = {
-            schedule: {request: reward for request, reward in rewards.items() if request in self.weights}
+    def _measured(self, budget: int, judged: bool = True) -> dict[Schedule, dict[int, float]]:
+        """The schedules of a budget that were run on validation requests, with their rewards there; or on others."""
+        found = {
+            schedule: {request: reward for request, reward in rewards.items() if (request in self.weights) == judged}
             for schedule, rewards in self._rewards.items()
             if schedule.budget == budget
         }
-        return {schedule: rewards for schedule, rewards in judged.items() if rewards}
+        return {schedule: rewards for schedule, rewards in found.items() if rewards}
 
     def _standings(self, budget: int) -> Standings:
         """Of this budget; before anything is known at it, of the nearest one where something is."""
@@ -214,13 +223,13 @@ class LocalSearch:
     def _hopes(self, surrogate: RewardSurrogate, candidates: Sequence[Schedule]) -> dict[Schedule, float]:
         if not candidates:
             return {}
-        mean_S, deviation_S = surrogate.predict(candidates, self.requests)
+        mean_S, deviation_S = surrogate.predict(candidates)
         return dict(zip(candidates, (mean_S + OPTIMISM * deviation_S).tolist(), strict=True))
 
     def _centres(self, surrogate: RewardSurrogate) -> dict[int, list[Schedule]]:
         """Per budget the best schedule and those measured that the surrogate thinks best."""
         centres = {budget: [schedule] for budget, schedule in self.best().items()}
-        for index in surrogate.fitted(self.requests).argsort(descending=True, stable=True).tolist():
+        for index in surrogate.fitted().argsort(descending=True, stable=True).tolist():
             schedule = surrogate.schedules[index]
             near = centres[schedule.budget]
             if len(near) < 1 + PEAKS and schedule not in near and schedule not in self._failed:
@@ -250,18 +259,22 @@ class LocalSearch:
         return schedule not in self._failed and bool(self._open(schedule))
 
     def _fitted(self) -> RewardSurrogate:
-        """The surrogate on the most telling measurements, its variances chosen anew every few rounds."""
-        everything = (
-            Measurement(schedule, request, reward)
-            for schedule, rewards in self._rewards.items()
-            if schedule.budget in self.starts
-            for request, reward in rewards.items()
-        )
-        rows = telling_rows(list(everything), list(self.starts))
+        """The surrogate on everything measured, its variances chosen anew every few rounds."""
+        everything = [standing for budget in self.starts for standing in self._everyone(budget)]
         keep = self._surrogate is not None and self._round % REFIT_EVERY
         variances = self._surrogate.variances if keep and self._surrogate else None
-        self._surrogate = fit_surrogate(rows, variances, self.weights)
+        self._surrogate = fit_surrogate(everything, variances)
         return self._surrogate
+
+    def _everyone(self, budget: int) -> list[Standing]:
+        """The schedules measured, by what validation requests say of them, or else by what others do."""
+        judged, others = self._measured(budget), self._measured(budget, judged=False)
+        elsewhere = {schedule: rewards for schedule, rewards in others.items() if schedule not in judged}
+        evenly = {request: 1.0 for rewards in elsewhere.values() for request in rewards}
+        return [
+            *(self._standings(budget).everyone() if judged else ()),
+            *(Standings(elsewhere, evenly).everyone(elsewhere=True) if elsewhere else ()),
+        ]
 
 
 def _highest(hopes: Mapping[Schedule, float], budget: int, num: int) -> list[Schedule]:

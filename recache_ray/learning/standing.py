@@ -12,12 +12,29 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import fmean
 
 from recache_ray.learning.log_domain import are_costs, log_domain
 from recache_ray.schedules import Schedule
 
 _TURNS = 10
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a schedule stands among those of its budget.
+
+    Attributes:
+        value: higher is better, see :meth:`Standings.of`.
+        error: its standard error.
+        elsewhere: whether it is known from requests only that do not count in the mean.
+    """
+
+    schedule: Schedule
+    value: float
+    error: float
+    elsewhere: bool = False
 
 
 class Standings:
@@ -60,9 +77,19 @@ class Standings:
         return math.fsum(self._share_R[request] * above for request, above in found.items()) / total
 
     def error(self, schedule: Schedule) -> float:
-        """Standard error of :meth:`of`, from how far the requests of any schedule disagree about it."""
-        share = [self._share_R[request] for request in self._above_usual(schedule)]
-        return self._spread * math.sqrt(math.fsum(value**2 for value in share)) / math.fsum(share)
+        """Standard error of :meth:`of`, from how far the requests of any schedule disagree about it.
+
+        It is about the requests that are weighted, so it is 0 for a schedule that was run on all of them.
+        """
+        found = self._above_usual(schedule)
+        known = math.fsum(self.shares[request] for request in found)
+        more = (1.0 - known) / known
+        squares = [(share * more) ** 2 if request in found else share**2 for request, share in self.shares.items()]
+        return self._spread * math.sqrt(math.fsum(squares))
+
+    def everyone(self, elsewhere: bool = False) -> list[Standing]:
+        """All that were measured, marked as known from ``elsewhere`` or not."""
+        return [Standing(s, self.of(s), self.error(s), elsewhere) for s in self._values if self._above_usual(s)]
 
     def _usual(self) -> dict[int, float]:
         """u(r): what is usual on each request measured, the schedules' own effects taken off."""
@@ -82,11 +109,11 @@ class Standings:
         return {r: value - self._usual_R[r] for r, value in values.items() if r in self._usual_R}
 
     def _noise(self) -> float:
-        """Root mean square of what neither schedule nor request explains."""
-        squares = [
-            (above - fmean(found.values())) ** 2
-            for found in map(self._above_usual, self._values)
-            if len(found) > 1
-            for above in found.values()
-        ]
+        """Root mean square of what neither schedule nor request explains.
+
+        Where no schedule ran on two requests, what seems its own may all be noise.
+        """
+        each = [list(found.values()) for found in map(self._above_usual, self._values) if found]
+        groups = [found for found in each if len(found) > 1] or [[above for found in each for above in found]]
+        squares = [(above - fmean(found)) ** 2 for found in groups for above in found]
         return math.sqrt(fmean(squares)) if squares else 0.0

@@ -7,7 +7,8 @@ import torch
 
 from recache_ray.learning.black_box import learn_schedules
 from recache_ray.learning.log_domain import are_costs, log_domain
-from recache_ray.learning.surrogate import Measurement, fit_surrogate
+from recache_ray.learning.standing import Standings
+from recache_ray.learning.surrogate import fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule
 
@@ -40,13 +41,13 @@ def test_hard_requests_weigh_more_in_the_prediction():
     """Step 3 helps request 0, step 6 helps request 1, which costs ten times as much."""
     schedules = [s for s in every_schedule(8, 3) if s.computes(3) != s.computes(6)]
 
-    def measured(request, schedule):
+    def cost(request, schedule):
         helps = schedule.computes((3, 6)[request])
-        return Measurement(schedule, request, -(1.0, 10.0)[request] * (0.5 if helps else 1.0))
+        return (1.0, 10.0)[request] * (0.5 if helps else 1.0)
 
-    surrogate = fit_surrogate([measured(request, s) for s in schedules[::2] for request in (0, 1)])
-    predicted, _ = surrogate.predict(schedules, (0, 1))
+    rewards = {schedule: {request: -cost(request, schedule) for request in (0, 1)} for schedule in schedules[::2]}
+    standings = Standings(rewards, {0: 0.5, 1: 0.5})
+    predicted, _ = fit_surrogate(standings.everyone()).predict(schedules)
     last = torch.tensor([schedule.computes(6) for schedule in schedules])
     assert predicted[last].mean() > predicted[~last].mean() + 0.2
-    weights = surrogate._data.request_weights(3, (0, 1))
-    assert float(weights.sum()) == pytest.approx(1.0) and weights[1] > 5 * weights[0]
+    assert standings.shares[1] > 5 * standings.shares[0]

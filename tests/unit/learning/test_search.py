@@ -7,7 +7,8 @@ import torch
 
 from recache_ray.learning import moves
 from recache_ray.learning.polish import LocalSearch
-from recache_ray.learning.surrogate import Measurement, fit_surrogate
+from recache_ray.learning.standing import Standing
+from recache_ray.learning.surrogate import MAX_FITTED, fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.testing.synthetic_rewards import SegmentReward
@@ -37,20 +38,61 @@ def test_moves_keep_or_change_the_budget_as_they_say():
     assert list(moves.random_jumps(Schedule.full(5), 3, random.Random(0))) == []
 
 
+def correlation(predicted, actual):
+    ranks = torch.stack([predicted.argsort().argsort().double(), torch.tensor(actual).argsort().argsort().double()])
+    return float(torch.corrcoef(ranks)[0, 1])
+
+
 def test_surrogate_ranks_unseen_schedules_across_budgets_and_knows_what_it_measured():
     generator = random.Random(0)
     schedules = {k: list(every_schedule(12, k)) for k in (4, 5, 6)}
     chosen = [schedule for k in (4, 6) for schedule in generator.sample(schedules[k], 60)]
-    train = [Measurement(schedule, request, reward(request, schedule)) for schedule in chosen for request in (0, 1)]
-    train += [Measurement(s, 0, reward(0, s)) for s in generator.sample(schedules[5], 10)]
-    surrogate = fit_surrogate(train)
-    unseen = [s for s in schedules[5] if s not in {m.schedule for m in train}]
-    predicted, deviation = surrogate.predict(unseen, (0, 1))
-    actual = torch.tensor([reward(0, s) for s in unseen])
-    ranks = torch.stack([predicted.argsort().argsort().double(), actual.argsort().argsort().double()])
-    assert torch.corrcoef(ranks)[0, 1] > 0.7
-    _, known = surrogate.predict([train[0].schedule], (0, 1))
+    chosen += generator.sample(schedules[5], 10)
+    surrogate = fit_surrogate([Standing(schedule, reward(0, schedule), 0.01) for schedule in chosen])
+    unseen = [s for s in schedules[5] if s not in chosen]
+    predicted, deviation = surrogate.predict(unseen)
+    assert correlation(predicted, [reward(0, s) for s in unseen]) > 0.7
+    _, known = surrogate.predict([chosen[0]])
     assert float(known) < float(deviation.mean()) / 2
+
+
+def test_what_is_known_less_precisely_moves_the_prediction_less():
+    told = Schedule(12, (0, 3, 6, 9))
+    others = [Standing(s, 0.3 * n, 0.1) for n, s in enumerate(list(every_schedule(12, 4))[::40])]
+    high = [
+        float(fit_surrogate([*others, Standing(told, 9.0, error)]).predict([told])[0]) for error in (0.1, 2.0, 50.0)
+    ]
+    assert high[0] > high[1] > high[2]
+
+
+def test_schedules_known_from_other_requests_say_how_they_differ_and_not_how_good_they_are():
+    """All of them stand five above the others, since other requests had worse rivals."""
+    schedules = list(every_schedule(12, 4))
+    judged, elsewhere, unseen = schedules[::12], schedules[1::6], schedules[2::6]
+    told = [Standing(s, reward(0, s), 0.01) for s in judged]
+    offset = [Standing(s, reward(0, s) + 5.0, 0.01, elsewhere=True) for s in elsewhere if s not in judged]
+    unseen = [s for s in unseen if s not in judged and s not in elsewhere]
+    predicted, _ = fit_surrogate([*told, *offset]).predict(unseen)
+    assert correlation(predicted, [reward(0, s) for s in unseen]) > 0.8
+    spread = torch.tensor([standing.value for standing in (*told, *offset)]).std()
+    assert float(predicted.mean()) < 0.5 * 5.0 / float(spread)
+
+
+def test_no_more_schedules_are_fitted_than_set_and_the_precise_ones_come_first():
+    generator = random.Random(1)
+    chosen = [*generator.sample(list(every_schedule(16, 6)), 900), *generator.sample(list(every_schedule(16, 7)), 900)]
+    told = [
+        Standing(s, reward(0, Schedule(12, (0, 1, 2, 3))), n / 100, elsewhere=n % 3 == 0) for n, s in enumerate(chosen)
+    ]
+    fitted = set(fit_surrogate(told).schedules)
+    assert len(fitted) == MAX_FITTED
+    for budget in (6, 7):
+        here = [standing for standing in told if standing.schedule.budget == budget]
+        kept = [standing for standing in here if standing.schedule in fitted]
+        left = [standing for standing in here if standing.schedule not in fitted]
+        assert len(kept) == MAX_FITTED // 2
+        assert all(standing.elsewhere for standing in left)
+        assert max(s.error for s in kept if s.elsewhere) if any(s.elsewhere for s in kept) else True
 
 
 def test_search_is_a_pure_function_of_what_it_is_told():

@@ -6,9 +6,8 @@ import random
 import pytest
 
 from recache_ray.learning.moves import evenly_spaced, relocations
-from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.polish import LocalSearch, Measurement
 from recache_ray.learning.standing import Standings
-from recache_ray.learning.surrogate import Measurement
 from recache_ray.schedules import Schedule
 
 T = 12
@@ -73,9 +72,28 @@ def test_the_error_falls_with_what_was_measured():
     judged = SCHEDULES[3]
     errors = [
         Standings({**rewards, judged: {r: rewards[judged][r] for r in on}}, EVENLY).error(judged)
-        for on in ([one], [one, two], REQUESTS)
+        for on in ([one], [one, two], REQUESTS[:-1], REQUESTS)
     ]
-    assert errors[0] > errors[1] > errors[2] > 0
+    assert errors[0] > errors[1] > errors[2] > errors[3] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_error_is_how_far_the_estimate_is_from_the_mean_of_all_requests():
+    """Over many schedules run on some requests: the root mean square of what is missed is what was announced."""
+    generator = random.Random(2)
+    missed, announced = [], []
+    for _ in range(60):
+        rewards = {s: {r: -cost(s, r) * generator.lognormvariate(0, 0.4) for r in REQUESTS} for s in SCHEDULES}
+        judged, on = SCHEDULES[2], generator.sample(REQUESTS, 5)
+        part = Standings({**rewards, judged: {r: rewards[judged][r] for r in on}}, EVENLY)
+        missed.append(part.of(judged) - Standings(rewards, EVENLY).of(judged))
+        announced.append(part.error(judged))
+    assert math.sqrt(sum(m * m for m in missed)) == pytest.approx(math.sqrt(sum(a * a for a in announced)), rel=0.35)
+
+
+def test_where_no_schedule_ran_twice_everything_may_be_noise():
+    generator = random.Random(0)
+    single = {s: {n % 4: -generator.lognormvariate(0, 1)} for n, s in enumerate(SCHEDULES)}
+    assert all(standing.error > 0.1 and standing.elsewhere for standing in Standings(single, EVENLY).everyone(True))
 
 
 def test_a_rival_whose_neighbours_are_all_worse_is_completed_and_returned():
