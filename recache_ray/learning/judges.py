@@ -15,10 +15,11 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 
 from recache_ray.learning.log_domain import are_costs
 from recache_ray.learning.moves import evenly_spaced
+from recache_ray.learning.standing import CAP
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
 from recache_ray.types import GenerationRequest
@@ -74,14 +75,22 @@ def draw_judges(
 
 
 def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:
-    """How much a request moves the mean: its cost, every schedule counting alike; for other rewards their spread."""
+    """How much a request moves the mean: its cost as far as it counts, every schedule alike; or its rewards' spread."""
     if are_costs([reward for rewards_P in rewards_SP for reward in rewards_P]):
-        shares_SP = [[reward / (fmean(rewards_P) or 1.0) for reward in rewards_P] for rewards_P in rewards_SP]
+        shares_SP = [_shares([-reward for reward in rewards_P]) for rewards_P in rewards_SP]
         raw_P = [fmean(column) for column in zip(*shares_SP, strict=True)]
     else:
         raw_P = [pstdev(column) for column in zip(*rewards_SP, strict=True)]
     least = FLOOR * fmean(raw_P) or 1.0
     return [value + least for value in raw_P]
+
+
+def _shares(costs_P: Sequence[float]) -> list[float]:
+    """Costs in units of their mean, each counting up to :data:`~recache_ray.learning.standing.CAP` times the median."""
+    most = CAP * median(costs_P) or math.inf
+    capped_P = [min(cost, most) for cost in costs_P]
+    mean = fmean(capped_P) or 1.0
+    return [cost / mean for cost in capped_P]
 
 
 def _inclusion(difficulty_P: Sequence[float], num: int) -> list[float]:

@@ -95,7 +95,6 @@ class LocalSearch:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
         left = self.evaluations - self.spent
         self._round += 1
-        self._known, self._ordered = {}, []
         wanted: list[Pair] = []
         if self._round == 1:
             wanted = self._recommended()
@@ -108,6 +107,7 @@ class LocalSearch:
 
     def observe(self, rewards: Mapping[Pair, float | None]) -> None:
         """Take in the rewards of the proposed pairs; None marks one that failed, and its schedule is given up."""
+        self._known, self._ordered = {}, []
         for (request, schedule), reward in rewards.items():
             if reward is None:
                 self._failed.add(schedule)
@@ -115,7 +115,7 @@ class LocalSearch:
                 self._rewards.setdefault(schedule, {})[request] = reward
 
     def best(self) -> dict[int, Schedule]:
-        """Per budget the schedule of best mean reward among those run on all validation requests; else the mode."""
+        """Per budget the schedule that stands highest of those run on all validation requests; else the mode."""
         return {budget: self._best(budget)[0] for budget in self.starts}
 
     def mean_reward(self) -> float:
@@ -124,15 +124,18 @@ class LocalSearch:
         return fmean(means) if means else float("nan")
 
     def _best(self, budget: int) -> tuple[Schedule, float | None]:
-        means = [
-            (math.fsum(weight * rewards[request] for request, weight in self.weights.items()), schedule)
-            for schedule, rewards in self._rewards.items()
+        """The schedule that stands highest, with its mean reward as measured."""
+        judged = [
+            schedule
+            for schedule in self._rewards
             if schedule.budget == budget and schedule not in self._failed and not self._open(schedule)
         ]
-        if not means:
+        if not judged:
             return self.starts[budget][0], None
-        reward, schedule = max(means)
-        return schedule, reward
+        standings = self._standings(budget)
+        best = max(judged, key=lambda schedule: (standings.of(schedule), schedule))
+        rewards = self._rewards[best]
+        return best, math.fsum(weight * rewards[request] for request, weight in self.weights.items())
 
     def _open(self, schedule: Schedule) -> list[int]:
         """The validation requests this schedule has not been run on."""

@@ -4,6 +4,11 @@ A request is hard or easy for every schedule alike. So what a schedule scored is
 requests it was run on: v(S, r) = a(S) + u(r) + noise, with v the reward, or minus the logarithm of a cost. A two-way
 layout with gaps, fitted by turns.
 
+No request counts more than :data:`CAP` times what the typical one does, and none of its costs more than as many times
+what is usual (a winsorised mean). At large budgets one picture in a few hundred tips over and costs a thousand times
+what the others do. Which schedule tips which picture does not carry over to other pictures, so a mean that such
+pictures decide would choose the schedules that were lucky with them.
+
 Shapes: M schedules begun, R requests.
 """
 
@@ -18,6 +23,7 @@ from statistics import fmean
 from recache_ray.learning.log_domain import are_costs, log_domain
 from recache_ray.schedules import Schedule
 
+CAP = 30.0
 _TURNS = 10
 
 
@@ -57,11 +63,14 @@ class Standings:
         for (schedule, request, _), value in zip(rows, log_domain(measured), strict=True):
             self._values[schedule][request] = value
         usual = self._usual()
-        typical = fmean(usual.values()) if usual else 0.0
-        self._usual_R = {request: usual.get(request, typical) for request in weights}
-        easiest = max(self._usual_R.values())
+        middle = _weighted_median(usual, weights) if usual else 0.0
+        if self._costs:
+            for values in self._values.values():
+                for request, value in values.items():
+                    values[request] = max(value, min(middle, usual[request]) - math.log(CAP))
+        self._usual_R = {request: usual.get(request, middle) for request in weights}
         self._share_R = {
-            request: weight * (math.exp(easiest - self._usual_R[request]) if self._costs else 1.0)
+            request: weight * (min(CAP, math.exp(middle - self._usual_R[request])) if self._costs else 1.0)
             for request, weight in weights.items()
         }
         total = math.fsum(self._share_R.values())
@@ -117,3 +126,15 @@ class Standings:
         groups = [found for found in each if len(found) > 1] or [[above for found in each for above in found]]
         squares = [(above - fmean(found)) ** 2 for found in groups for above in found]
         return math.sqrt(fmean(squares)) if squares else 0.0
+
+
+def _weighted_median(values: Mapping[int, float], weights: Mapping[int, float]) -> float:
+    """The value of the request in the middle of the weights; of those weighted, or of all where none is."""
+    weighed = sorted((value, weights.get(request, 0.0)) for request, value in values.items())
+    half = math.fsum(weight for _, weight in weighed) / 2
+    passed = 0.0
+    for value, weight in weighed:
+        passed += weight
+        if passed >= half:
+            return value
+    return weighed[-1][0]

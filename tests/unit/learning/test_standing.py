@@ -7,7 +7,7 @@ import pytest
 
 from recache_ray.learning.moves import evenly_spaced, relocations
 from recache_ray.learning.polish import LocalSearch, Measurement
-from recache_ray.learning.standing import Standings
+from recache_ray.learning.standing import CAP, Standings
 from recache_ray.schedules import Schedule
 
 T = 12
@@ -40,7 +40,7 @@ def test_costs_that_are_schedule_times_request_are_told_apart_exactly_though_no_
 def test_completed_schedules_stand_in_the_order_of_their_weighted_means(sign, seed):
     generator = random.Random(seed)
     weights = {request: generator.uniform(0.1, 3.0) for request in REQUESTS}
-    rewards = {s: {r: sign * generator.lognormvariate(0, 2) for r in REQUESTS} for s in SCHEDULES}
+    rewards = {s: {r: sign * generator.lognormvariate(0, 1) for r in REQUESTS} for s in SCHEDULES}
     standings = Standings(rewards, weights)
     by_mean = sorted(SCHEDULES, key=lambda s: sum(weights[r] * rewards[s][r] for r in REQUESTS))
     assert sorted(SCHEDULES, key=standings.of) == by_mean
@@ -111,3 +111,25 @@ def test_a_rival_whose_neighbours_are_all_worse_is_completed_and_returned():
     while pairs := search.propose():
         search.observe({pair: reward(*pair) for pair in pairs})
     assert search.best() == {4: rival}
+
+
+def test_a_picture_that_tips_over_does_not_decide_alone():
+    """On one request of twelve every schedule costs a thousand times what it does elsewhere, one ten times more."""
+    rewards = {s: {r: -1.0 if r else -1000.0 for r in REQUESTS} for s in SCHEDULES}
+    unlucky, worse = SCHEDULES[:2]
+    rewards[unlucky] = {r: -0.5 if r else -10_000.0 for r in REQUESTS}
+    rewards[worse] = {r: -40.0 if r else -900.0 for r in REQUESTS}
+    standings = Standings(rewards, EVENLY)
+    assert standings.shares[0] == pytest.approx(CAP / (CAP + 11))
+    assert standings.of(worse) < standings.of(unlucky)
+    assert sum(rewards[worse].values()) > sum(rewards[unlucky].values())
+
+
+def test_a_cost_counts_up_to_thirty_times_what_is_usual():
+    rewards = {s: dict.fromkeys(REQUESTS, -1.0) for s in SCHEDULES}
+    far, farther = SCHEDULES[:2]
+    rewards[far] = {r: -1.0 if r else -500.0 for r in REQUESTS}
+    rewards[farther] = {r: -1.0 if r else -5e6 for r in REQUESTS}
+    standings = Standings(rewards, EVENLY)
+    assert standings.of(far) == pytest.approx(standings.of(farther), abs=0.05)
+    assert standings.of(SCHEDULES[5]) > standings.of(far) + 0.5
