@@ -51,7 +51,7 @@ class LearningConfig:
     max_policy_lag: int = knob(4, "arrival order drops groups older than this, counted", ge=0, le=1024)
     polish_evaluations: int = knob(1600, "rewards spent on local moves around the mode, on validation prompts", ge=0)
     num_judges: int = knob(
-        0,
+        32,
         "validation prompts the polish judges schedules on, drawn by how hard they are after all have been screened; "
         "0 means all, each counting the same",
         ge=0,

@@ -71,7 +71,7 @@ def learn_schedules(
         return RewardBreakdown(value)
 
     num_updates = int(POLICY_SHARE * max_evaluations) // (SIBLINGS * len(chosen))
-    section = LearningConfig(siblings=SIBLINGS, tasks_per_update=1, num_updates=num_updates)
+    section = LearningConfig(siblings=SIBLINGS, tasks_per_update=1, num_updates=num_updates, num_judges=0)
     learner = Learner(BudgetPolicy(num_steps, chosen, kind=policy, seed=seed), section)
     plan = TaskPlan(requests, MechanismSpec("black_box"), chosen, SIBLINGS, tasks_per_update=1, seed=seed)
     judged = min(num_prompts, max(FEWEST_JUDGED_ON, max_evaluations // (FULL_JUDGEMENTS * len(chosen))))
