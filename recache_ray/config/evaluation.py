@@ -52,4 +52,6 @@ class ResultsConfig:
     runs: tuple[str, ...] = knob((), "folders of evaluated runs: other mechanisms, other seeds; empty means run.dir")
     name: str = knob("main_job", "names the files, and the section of the readme between its marks", required=True)
     dir: str = knob("docs/results", "folder of the files NAME.json, NAME.csv, NAME.md and NAME.png", required=True)
-    readme: str = knob("README.md", "file with the lines <!-- results:begin NAME --> and <!-- results:end NAME -->")
+    readme: str = knob(
+        "README.md", "file with the lines <!-- results:begin NAME --> and <!-- results:end NAME -->", required=True
+    )

@@ -89,7 +89,7 @@ def _wins(run: RunResult) -> str:
         more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if dearer else ""
         sure = "" if point.low > 1 else ", undecided"
         lines.append(
-            f"* budget {point.budget}: {method} {point.lpips:.4f} against our {own.lpips:.4f} "
+            f"* budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "
             f"(ratio {point.ratio:.2f}, {point.low:.2f} to {point.high:.2f}{sure}{more})"
         )
     level = [
