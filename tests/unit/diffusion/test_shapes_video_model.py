@@ -13,6 +13,7 @@ from recache_ray.build.architecture import known_architecture
 from recache_ray.build.requests import prompt_set
 from recache_ray.caching.registry import build_mechanism
 from recache_ray.config.model import ModelConfig
+from recache_ray.config.prompts import PromptsConfig
 from recache_ray.config.root import load_config
 from recache_ray.diffusion.architecture import LatentGrid, Size
 from recache_ray.diffusion.embedded import embedded_model, family_kind
@@ -72,7 +73,8 @@ def test_its_cost_is_known_before_it_is_loaded() -> None:
 def test_its_prompts_are_captions_it_was_trained_on() -> None:
     prompts = prompt_set(load_config({"model": MODEL, "learning": {"budgets": "2"}}))
     texts = [prompt.text for part in (prompts.train, prompts.validation, prompts.test) for prompt in part]
-    assert len(set(texts)) == len(texts) == 3 * 48
+    sizes = PromptsConfig()
+    assert len(set(texts)) == len(texts) == sizes.num_train + sizes.num_validation + sizes.num_test
     assert not any(is_held_out(parse_caption(text)) for text in texts)
 
 

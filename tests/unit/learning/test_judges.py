@@ -10,7 +10,7 @@ import pytest
 from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.checkpoint import CheckpointStore
 from recache_ray.learning.function_pool import FunctionPool
-from recache_ray.learning.judges import Judges, draw_judges, screening_schedules
+from recache_ray.learning.judges import FLOOR, Judges, draw_judges, screening_schedules
 from recache_ray.learning.learner import Learner
 from recache_ray.learning.loop import TrainingLoop
 from recache_ray.learning.moves import evenly_spaced
@@ -59,7 +59,7 @@ def test_every_prompt_is_drawn_as_often_as_its_weight_says():
     for seed in range(4000):
         for request in draw_judges(REQUESTS[:4], {SCREENING[0]: [-cost for cost in costs]}, 1, seed).requests:
             counts[request.prompt.index] += 1
-    floored = [cost + 0.05 * fmean(costs) for cost in costs]
+    floored = [cost + FLOOR * fmean(costs) for cost in costs]
     assert [count / 4000 for count in counts] == pytest.approx([c / sum(floored) for c in floored], abs=0.03)
 
 
