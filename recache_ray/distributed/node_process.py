@@ -29,6 +29,7 @@ def main(settings: dict[str, Any]) -> None:
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # read at import: stay on the loopback address
     from ray._private.node import Node
     from ray._private.parameter import RayParams
+    from ray._private.utils import write_ray_address
 
     head = "gcs_address" not in settings
     dashboard_port = settings.get("dashboard_port", 0)
@@ -54,6 +55,9 @@ def main(settings: dict[str, Any]) -> None:
         ),
         head=head,
     )
+    if head:
+        # as ``ray start`` does: where another cluster is on this machine, jobs are told the address that stands here
+        write_ray_address(node.gcs_address, settings.get("temp_dir"))
     print(json.dumps({"gcs_address": node.gcs_address}), flush=True)
     while not any(kind == "raylet" for kind, _ in node.dead_processes()):
         readable, _, _ = select.select([sys.stdin], [], [], _LOOK_S)

@@ -37,7 +37,8 @@ def another_cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def nodes(another_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNodes]:
+def nodes(cluster: None, another_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNodes]:
+    """Beside the cluster of the other tests, which a job must not take for the one that it is a job of."""
     with session_folder() as sockets, LocalNodes(sockets, dashboard=True) as nodes:
         programs = tmp_path_factory.mktemp("bin")
         recache = programs / "recache"
