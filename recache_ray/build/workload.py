@@ -9,6 +9,7 @@ from statistics import fmean
 from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.config.root import Config
 from recache_ray.diffusion.cost import StepCost
+from recache_ray.learning.confirm import FINALISTS, most_evaluations
 from recache_ray.learning.judges import screening_schedules
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.types import GenerationRequest, Prompt
@@ -58,6 +59,8 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     polish = learning.polish_evaluations
     screening = [schedule.budget for schedule in screening_schedules(num_steps, budgets)]
     screened = prompts.num_validation if polish and 0 < learning.num_judges < prompts.num_validation else 0
+    further = max(0, min(learning.num_confirming, prompts.num_validation - learning.num_judges)) if screened else 0
+    confirmed = len(budgets) * most_evaluations(FINALISTS, learning.num_judges, further)
     methods = 1 + sum(
         config.evaluation.random_schedules if name == "random" else 1 for name in config.evaluation.baselines
     )
@@ -67,6 +70,7 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
         _cached(GRADIENT, len(rollouts), sum(rollouts), num_steps, share),
         _cached("screening", screened * len(screening), screened * sum(screening), num_steps, 1.0),
         _cached("polish", polish, polish * mean_budget, num_steps, share),
+        _cached("confirmation", confirmed, confirmed * mean_budget, num_steps, share),
         _cached("evaluation", evaluated, evaluated * mean_budget, num_steps, 1.0),
     )
 

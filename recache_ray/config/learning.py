@@ -56,6 +56,12 @@ class LearningConfig:
         "0 means all, each counting the same",
         ge=0,
     )
+    num_confirming: int = knob(
+        64,
+        "further validation prompts, drawn likewise, on which the best few schedules of a budget and the rivals are "
+        "confirmed; as many as there are, if fewer",
+        ge=0,
+    )
     rivals: tuple[str, ...] = knob(
         ("uniform_warm", "uniform_ends", "magcache_frozen", "dpcache"),
         "baselines whose schedules the polish tries first; those that need a calibration are calibrated before",

@@ -55,15 +55,22 @@ COSTS = RecordFile(SearchCost, "search costs")
 """Reads and writes ``cost.parquet``."""
 
 
+_PHASES = {
+    "screen/requests": "screening",
+    "polish/evaluations": "polish",
+    "confirm/evaluations": "confirmation",
+}
+
+
 def training_costs(lines: Iterable[MetricsLine], budgets: Sequence[int]) -> tuple[SearchCost, ...]:
-    """What a run's own records say of its two phases of learning, interruptions included.
+    """What a run's own records say of its phases of learning, interruptions included.
 
     Work whose result a kill took with it, done again after a resume, is counted once. Empty where a line lacks the
     figures, as those of a run trained by an earlier release.
     """
     phases: dict[str, Work] = {}
     for line in lines:
-        part = "polish" if "polish/evaluations" in line.metrics else "policy gradient"
+        part = next((part for name, part in _PHASES.items() if name in line.metrics), "policy gradient")
         if line.is_evaluation:
             continue
         found = [line.metrics.get(f"work/{name}") for name in Work.__dataclass_fields__]

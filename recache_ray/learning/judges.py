@@ -1,11 +1,11 @@
-"""Which validation requests a schedule is judged on, and how much each counts.
+"""Which validation requests schedules are judged on, and how much each counts.
 
 The mean of LPIPS over prompts is made by a few of them, and those are hard for every schedule. So many prompts are
 screened with a few schedules, and those judged on are drawn with probability proportional to the error found
 there; weighted by the inverse of that probability, their mean stays an estimate of the mean over all prompts, of far
 smaller variance than that of as many prompts drawn evenly (importance sampling, Horvitz and Thompson 1952).
 
-Shapes: P requests screened, n requests drawn, S screening schedules.
+Shapes: P requests screened, S screening schedules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from recache_ray.seeding import derive_seed
 from recache_ray.types import GenerationRequest
 
 # Least difficulty of a prompt, as a share of the mean: one that looked easy may still turn out to be hard.
-FLOOR = 0.05
+FLOOR = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,30 @@ class Judges:
         return cls(tuple(requests), (1.0 / len(requests),) * len(requests))
 
 
+@dataclass(frozen=True)
+class Jury:
+    """Who judges, in two circles.
+
+    Attributes:
+        search: those that a search measures its schedules on.
+        everyone: these first, then the further ones on whom its outcome is confirmed, in no particular order.
+    """
+
+    search: Judges
+    everyone: Judges
+
+    @classmethod
+    def evenly(cls, requests: Sequence[GenerationRequest]) -> Jury:
+        """All requests in both circles: nobody is left to confirm."""
+        judges = Judges.evenly(requests)
+        return cls(judges, judges)
+
+    @property
+    def further(self) -> range:
+        """Numbers, among everyone, of those that only confirm."""
+        return range(len(self.search.requests), len(self.everyone.requests))
+
+
 def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
     """Evenly spaced schedules at the lowest and the highest budget and at the one nearest to their geometric mean.
 
@@ -53,25 +77,44 @@ def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedul
     return tuple(evenly_spaced(num_steps, budget) for budget in sorted(chosen))
 
 
-def draw_judges(
+def draw_jury(
     requests: Sequence[GenerationRequest],
     rewards: Mapping[Schedule, Sequence[float]],
     num: int,
+    num_further: int,
     seed: int,
-) -> Judges:
-    """Draw ``num`` of the requests, hard ones more often.
+) -> Jury:
+    """Draw ``num`` requests for the search and up to ``num_further`` more, hard ones more often.
+
+    Everyone is drawn first and those of the search among them, so that either circle has weights of its own which make
+    its mean an estimate of the mean over all requests.
 
     Args:
         requests: P requests.
         rewards: of each screening schedule, one per request [P].
-        num: how many to draw, below P.
+        num: how many to draw for the search, below P.
+        num_further: how many more; as many as there are, if fewer.
         seed: of the drawing.
     """
+    generator = random.Random(derive_seed("judges", seed))
     difficulty_P = _difficulties(list(rewards.values()))
-    chance_P = _inclusion(difficulty_P, num)
-    drawn = _systematic(chance_P, num, random.Random(derive_seed("judges", seed)))
-    total = sum(1.0 / chance_P[index] for index in drawn)
-    return Judges(tuple(requests[index] for index in drawn), tuple(1.0 / chance_P[index] / total for index in drawn))
+    size = min(len(requests), num + num_further)
+    chance_P = _inclusion(difficulty_P, size)
+    drawn = _systematic(chance_P, size, generator)
+    # what is left of a chance proportional to difficulty after the first drawing
+    within = _inclusion([difficulty_P[index] / chance_P[index] for index in drawn], num)
+    chosen = _systematic(within, num, generator)
+    further = sorted(set(range(size)) - set(chosen))
+    generator.shuffle(further)
+    return Jury(
+        _judges(requests, [drawn[place] for place in chosen], [chance_P[drawn[p]] * within[p] for p in chosen]),
+        _judges(requests, [drawn[p] for p in (*chosen, *further)], [chance_P[drawn[p]] for p in (*chosen, *further)]),
+    )
+
+
+def _judges(requests: Sequence[GenerationRequest], drawn: Sequence[int], chances: Sequence[float]) -> Judges:
+    total = sum(1.0 / chance for chance in chances)
+    return Judges(tuple(requests[index] for index in drawn), tuple(1.0 / chance / total for chance in chances))
 
 
 def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:
@@ -95,7 +138,9 @@ def _shares(costs_P: Sequence[float]) -> list[float]:
 
 def _inclusion(difficulty_P: Sequence[float], num: int) -> list[float]:
     """Probabilities [P] proportional to difficulty, none above one, that sum to ``num``."""
-    chance_P = [0.0] * len(difficulty_P)
+    chance_P = [1.0] * len(difficulty_P)
+    if num >= len(difficulty_P):
+        return chance_P
     certain: set[int] = set()
     while True:
         rest = sum(value for index, value in enumerate(difficulty_P) if index not in certain)

@@ -1,4 +1,4 @@
-"""The main loop: learn the policy by policy gradient, then polish its schedules on the validation prompts."""
+"""The main loop: learn the policy by policy gradient, polish its schedules on validation prompts, confirm the best."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from recache_ray.config.learning import LearningConfig
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
+from recache_ray.learning.confirm import Confirmation, start_confirmation
 from recache_ray.learning.dispatch import Dispatcher
 from recache_ray.learning.failures import FailureLedger
-from recache_ray.learning.judges import Judges, screening_schedules
+from recache_ray.learning.judges import Judges, Jury, screening_schedules
 from recache_ray.learning.learner import Learner
 from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
@@ -148,69 +149,101 @@ class TrainingLoop:
         self.meter.report("learn", self.learner.version, self.section.num_updates, metrics)
 
     def polish(self, evaluations: int) -> ScheduleTable:
-        """Local search on the validation requests; rounds that the memo knows from before a resume cost nothing."""
-        policy, version = self.learner.policy, self.learner.version
-        task_ids = itertools.count(self.section.num_updates * self.section.tasks_per_update)
-        judges = self.judges(task_ids) if evaluations else Judges.evenly(self.validation)
+        """Local search on the validation requests, and its outcome confirmed on further ones.
+
+        Rounds that the memo knows from before a resume cost nothing.
+        """
+        policy, task_ids = (
+            self.learner.policy,
+            itertools.count(self.section.num_updates * self.section.tasks_per_update),
+        )
+        jury, version = self.jury(task_ids) if evaluations else (Jury.evenly(self.validation), self.learner.version)
         search = start_search(
             policy,
             self.memo,
             version,
-            judges,
+            jury.search,
             self.plan.requests,
             evaluations=evaluations,
             seed=self.plan.seed,
             rivals=self.rivals,
         )
-        polish_failures = FailureLedger(self.section.max_failure_share)  # replayed with the rounds, so not saved
-        self.meter.begin("polish", 0)
+        version = self._rounds("polish", search, jury.search, version, task_ids)
+        chosen = search.best()
+        if evaluations:
+            confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals)
+            self._rounds("confirm", confirmation, jury.everyone, version, task_ids)
+            chosen = confirmation.best()
+            policy.set_validated(chosen)
+        return schedule_table(policy, self.memo, jury.everyone, chosen, self.plan.seed)
+
+    def _rounds(
+        self,
+        phase: Literal["polish", "confirm"],
+        search: LocalSearch | Confirmation,
+        judges: Judges,
+        version: int,
+        task_ids: Iterator[int],
+    ) -> int:
+        """Measure what ``search`` asks for until it asks no more; a round counts one version. Returns the last."""
+        failures = FailureLedger(self.section.max_failure_share)  # replayed with the rounds, so not saved
+        self.meter.begin(phase, 0)
         while pairs := search.propose():
             self._check_stop()
             version += 1
             wanted = {pair: (judges.requests[pair[0]], pair[1]) for pair in pairs}
             missing = [pair for pair in wanted.values() if self.memo.get(*pair) is None]
-            groups, failures = measure(self.pool, self.plan.mechanism, missing, task_ids, self._check_stop)
-            polish_failures.count(len(groups) + len(failures), failures)
+            groups, failed = measure(self.pool, self.plan.mechanism, missing, task_ids, self._check_stop)
+            failures.count(len(groups) + len(failed), failed)
             for group in groups:
                 self.memo.record(group, version)
             known = {pair: self.memo.get(*request_and_schedule) for pair, request_and_schedule in wanted.items()}
             search.observe({pair: None if found is None else found.reward for pair, found in known.items()})
-            metrics = {**self._polish_metrics(search, judges), **work_metrics(groups)}
+            metrics = {
+                **self._means(phase, judges, search.best()),
+                f"{phase}/evaluations": float(search.spent),
+                **work_metrics(groups),
+            }
             if missing:
                 self._log(metrics, version)
                 self.save()
             self.meter.count(groups)
-            self.meter.report("polish", search.spent, search.evaluations, metrics)
-        if evaluations:
-            policy.set_validated(search.best())
-        return schedule_table(policy, self.memo, judges, search.best(), self.plan.seed)
+            self.meter.report(phase, search.spent, search.evaluations, metrics)
+        return version
 
-    def judges(self, task_ids: Iterator[int]) -> Judges:
-        """The validation requests the polish judges on: all, or as many as configured, after screening them all."""
-        num = self.section.num_judges
+    def jury(self, task_ids: Iterator[int]) -> tuple[Jury, int]:
+        """Who judges: all validation requests, or as many as configured, after screening them all.
+
+        Returns:
+            The jury, and the version as of which the memo holds what screening measured.
+        """
+        num, version = self.section.num_judges, self.learner.version
         if not 0 < num < len(self.validation):
-            return Judges.evenly(self.validation)
-        judges = screen(
+            return Jury.evenly(self.validation), version
+        jury, groups = screen(
             self.pool,
             self.memo,
             self.validation,
             screening_schedules(self.learner.policy.num_steps, self.plan.budgets),
             num,
+            self.section.num_confirming,
             seed=self.plan.seed,
-            version=self.learner.version,
+            version=version + 1,
             failures=FailureLedger(self.section.max_failure_share),
             task_ids=task_ids,
             check_stop=self._check_stop,
             meter=self.meter,
         )
-        self.save()
-        return judges
+        if groups:
+            self._log({"screen/requests": float(len(self.validation)), **work_metrics(groups)}, version + 1)
+            self.save()
+        return jury, version + 1
 
-    def _polish_metrics(self, search: LocalSearch, judges: Judges) -> dict[str, float]:
-        rows = validation_metrics(self.memo, judges, search.best()).values()
+    def _means(self, phase: str, judges: Judges, schedules: Mapping[int, Schedule]) -> dict[str, float]:
+        """Mean over budgets of what the schedules reached so far."""
+        rows = validation_metrics(self.memo, judges, schedules).values()
         names = sorted({name for row in rows for name in row} - {"num_samples"})
-        means = {f"polish/{name}": fmean(row[name] for row in rows if name in row) for name in names}
-        return means | {"polish/evaluations": float(search.spent)}
+        return {f"{phase}/{name}": fmean(row[name] for row in rows if name in row) for name in names}
 
     def _check_stop(self) -> None:
         if self.stop.is_set():

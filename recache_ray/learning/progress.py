@@ -12,7 +12,7 @@ from recache_ray.schedules import ScheduleTable
 from recache_ray.types import RolloutGroup
 
 Phase: TypeAlias = Literal[
-    "references", "learn", "screen", "polish", "calibrate", "search", "evaluate", "tables", "bench"
+    "references", "learn", "screen", "polish", "confirm", "calibrate", "search", "evaluate", "tables", "bench"
 ]
 
 
@@ -21,9 +21,9 @@ class Progress:
     """One line of progress.
 
     Attributes:
-        phase: ``learn`` counts updates, ``screen`` prompts, ``polish``, ``search`` and ``tables`` evaluations, the
-            others tasks.
-        reward: mean reward of the last update or, while polishing, of the best schedules so far.
+        phase: ``learn`` counts updates, ``screen`` prompts, ``polish``, ``confirm``, ``search`` and ``tables``
+            evaluations, the others tasks.
+        reward: mean reward of the last update or, while polishing and confirming, of the best schedules so far.
         lpips: the same for LPIPS; NaN where the reward does not measure it.
         lag: mean policy lag of the last update's groups.
         forwards_saved: share of transformer forwards saved since this process started.
@@ -99,7 +99,7 @@ class ProgressMeter:
             return
         started, done_before = self._started[phase]
         pace = (done - done_before) / max(1e-9, time.monotonic() - started)
-        names = ("reward/mean", "reward/lpips/mean") if phase == "learn" else ("polish/reward", "polish/lpips")
+        names = ("reward/mean", "reward/lpips/mean") if phase == "learn" else (f"{phase}/reward", f"{phase}/lpips")
         self._listener(
             Progress(
                 phase=phase,

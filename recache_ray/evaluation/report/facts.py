@@ -25,13 +25,16 @@ def cost_facts(inputs: ReportInputs) -> tuple[Fact, ...]:
     """Updates, rewards, forwards saved and time; what was not recorded is left out."""
     learned = [line for line in inputs.lines if "reward/mean" in line.metrics]
     rewards = sum(line.metrics.get("rollout/evaluations") or 0.0 for line in learned)
-    polish = max((line.metrics.get("polish/evaluations") or 0.0 for line in inputs.lines), default=0.0)
+    polish, confirm = (
+        max((line.metrics.get(f"{phase}/evaluations") or 0.0 for line in inputs.lines), default=0.0)
+        for phase in ("polish", "confirm")
+    )
     saved = [v for line in learned if (v := line.metrics.get("rollout/forwards_saved")) is not None]
     facts = []
     if learned:
         facts.append(Fact("policy updates", f"{len(learned)}"))
-        note = f"{rewards:,.0f} by the policy gradient, {polish:,.0f} polishing"
-        facts.append(Fact("rewards measured", f"{rewards + polish:,.0f}", note))
+        note = f"{rewards:,.0f} by the policy gradient, {polish:,.0f} polishing, {confirm:,.0f} confirming"
+        facts.append(Fact("rewards measured", f"{rewards + polish + confirm:,.0f}", note))
     if saved:
         note = "of those that one pipeline call per schedule would take, mean over the updates"
         facts.append(Fact("forwards saved", f"{sum(saved) / len(saved):.0%}", note))

@@ -43,9 +43,9 @@ def config(values: dict[str, Any]) -> Config:
 
 def test_flux_takes_the_gpu_hours_estimated_for_it() -> None:
     made = make_plan(config({**PUBLISHED_RUN, "model": FLUX}))
-    references, gradient, screening, polish, _ = made.phases
+    references, gradient, screening, polish, confirmation, _ = made.phases
     done = (references.generations, gradient.generations, screening.generations, polish.generations)
-    assert done == (400, 12_800, 0, 0)
+    assert done == (400, 12_800, 0, 0) and confirmation.generations == 0
     assert gradient.flops(made.step) / gradient.generations / 1e12 == pytest.approx(893, rel=0.01)
     assert references.seconds(made.step, 0.0) / 400 == pytest.approx(9.3, rel=0.01)
     assert references.seconds(made.step, 0.3) / 3600 == pytest.approx(1.07, rel=0.05)
@@ -59,8 +59,11 @@ def test_screening_is_counted_where_only_some_validation_prompts_judge() -> None
     values = {**PUBLISHED_RUN, "model": FLUX, "prompts": prompts}
     by_name = {phase.name: phase for phase in make_plan(config({**values, "learning": learning})).phases}
     assert by_name["screening"].generations == 300 and by_name["screening"].computed_steps == 100 * (5 + 11 + 25)
+    # six finalists on 16, three on 32, two on 64 further prompts and on the 24 that judged before; 21 budgets
+    assert by_name["confirmation"].generations == 21 * (6 * 16 + 3 * 16 + 2 * 32 + 2 * 24)
     all_judge = make_plan(config({**values, "learning": {**learning, "num_judges": 100}})).phases
-    assert {phase.name: phase.generations for phase in all_judge}["screening"] == 0
+    done = {phase.name: phase.generations for phase in all_judge}
+    assert done["screening"] == done["confirmation"] == 0
 
 
 def test_wan_takes_the_gpu_hours_estimated_for_it() -> None:

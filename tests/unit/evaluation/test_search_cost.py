@@ -26,6 +26,17 @@ def test_training_is_the_sum_over_its_records_by_phase() -> None:
     assert (polish.part, polish.work, polish.budgets) == ("polish", Work(30, 90, 60, 1.5), (3, 5))
 
 
+def test_screening_and_confirming_are_counted_too() -> None:
+    more = [
+        line(3, Work(5, 30, 30, 1.0), **{"screen/requests": 5.0}),
+        *LINES[2:],
+        line(5, Work(6, 18, 9, 0.5), **{"confirm/evaluations": 6.0}),
+    ]
+    by_part = {cost.part: cost.work for cost in training_costs([*LINES[:2], *more], (3, 5))}
+    assert list(by_part) == ["policy gradient", "screening", "polish", "confirmation"]
+    assert by_part["screening"] == Work(5, 30, 30, 1.0) and by_part["confirmation"] == Work(6, 18, 9, 0.5)
+
+
 def test_a_run_that_did_not_record_its_work_has_no_cost_rather_than_a_low_one() -> None:
     assert training_costs([*LINES[:1], line(2, None, **{"reward/mean": -0.1}), *LINES[2:]], (3,)) == ()
 
