@@ -19,6 +19,8 @@ from recache_ray.schedules import Schedule
 
 # Schedules of a budget that are confirmed, rivals apart.
 FINALISTS = 6
+# Pairs proposed at once, request by request: that many are lost when a run is killed.
+AT_ONCE = 500
 # A rival that stands this many of its standard errors below the best is not asked about again.
 LOST = 3.0
 
@@ -57,19 +59,18 @@ class Confirmation:
         return self._most if self._round < len(self._rounds) else self.spent
 
     def propose(self) -> tuple[Pair, ...]:
-        """The pairs of the next round that are not known; empty when all is decided."""
+        """The next pairs of the round that are not known; empty when all is decided."""
         while self._round < len(self._rounds):
-            asked = self._asked()
-            wanted = tuple(
+            wanted = [
                 (request, schedule)
+                for request in self._asked()
                 for left in self._left.values()
                 for schedule in left
-                for request in asked
                 if request not in self._rewards[schedule]
-            )
+            ]
             if wanted:
-                self.spent += len(wanted)
-                return wanted
+                self.spent += len(wanted[:AT_ONCE])
+                return tuple(wanted[:AT_ONCE])
             self._decide()
         return ()
 
@@ -80,7 +81,6 @@ class Confirmation:
         for (request, schedule), reward in rewards.items():
             if reward is not None:
                 self._rewards[schedule][request] = reward
-        self._decide()
 
     def best(self) -> dict[int, Schedule]:
         """Per budget the schedule that stands highest so far; the search's own where every finalist failed."""
