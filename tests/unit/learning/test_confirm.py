@@ -6,6 +6,7 @@ from statistics import fmean
 
 import pytest
 
+from recache_ray.learning import confirm
 from recache_ray.learning.confirm import FINALISTS, Confirmation, halving, most_evaluations, start_confirmation
 from recache_ray.learning.judges import Judges, Jury
 from recache_ray.learning.memo import RewardMemo
@@ -148,3 +149,15 @@ def test_a_choice_that_was_never_measured_is_confirmed_alone():
         memo_of(known_of(SCHEDULES[1:3], noisy(0, dict.fromkeys(SCHEDULES, 1.0)))), 1, JURY, {4: mode}, {}
     )
     assert finalists_of(confirmation) == {mode}
+
+
+def test_in_portions_the_same_is_asked_and_decided(monkeypatch):
+    reward = noisy(11, dict.fromkeys(SCHEDULES, 1.0))
+
+    def confirmed():
+        confirmation = Confirmation({4: SCHEDULES[:6]}, JURY, known_of(SCHEDULES[:6], reward))
+        return set(drive(confirmation, reward)), confirmation.best()
+
+    whole = confirmed()
+    monkeypatch.setattr(confirm, "AT_ONCE", 3)
+    assert confirmed() == whole
