@@ -127,9 +127,10 @@ class TrainingJob:
                 return TrainOutcome(
                     True, f"{folder}/schedules.json is complete; the same command again goes on evaluating"
                 )
-            curve = plot_learning_curve(read_metrics(folder / "metrics.jsonl"), folder / "evaluation" / "learning.png")
             log_evaluation(tracker, evaluation)
-            tracker.log_artifact(curve, "evaluation")
+            if learner.version:
+                lines = read_metrics(folder / "metrics.jsonl")
+                tracker.log_artifact(plot_learning_curve(lines, folder / "evaluation" / "learning.png"), "evaluation")
             status = "FINISHED"
         return TrainOutcome(False, summarise(config, evaluation, outcome, loop.meter, time.monotonic() - started_s))
 

@@ -130,6 +130,13 @@ def test_train_leaves_everything_it_promises(trained: Path) -> None:
     assert not (trained.parent / "outputs").exists()
 
 
+def test_a_run_without_any_policy_update_ends_well(here: Path) -> None:
+    untrained = ["learning.num_updates=0", "learning.polish_evaluations=0", "evaluation.baselines=[uniform]"]
+    assert main(["train", "run.dir=untrained", *SETTINGS, *untrained]) == 0
+    assert (here / "untrained" / "schedules.json").exists()
+    assert not (here / "untrained" / "evaluation" / "learning.png").exists()
+
+
 def test_resuming_a_finished_run_changes_nothing(trained: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (trained / "policy" / "model.safetensors").read_bytes(), (trained / "schedules.json").read_text()
     assert main(["train", "run.dir=trained"]) == 0
