@@ -153,10 +153,8 @@ class TrainingLoop:
 
         Rounds that the memo knows from before a resume cost nothing.
         """
-        policy, task_ids = (
-            self.learner.policy,
-            itertools.count(self.section.num_updates * self.section.tasks_per_update),
-        )
+        policy = self.learner.policy
+        task_ids = itertools.count(self.section.num_updates * self.section.tasks_per_update)
         jury, version = self.jury(task_ids) if evaluations else (Jury.evenly(self.validation), self.learner.version)
         search = start_search(
             policy,
