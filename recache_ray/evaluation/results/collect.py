@@ -11,6 +11,7 @@ from recache_ray.baselines.searches import SEARCHES
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import FrontierRow, read_frontier
 from recache_ray.evaluation.paired import PromptMeans, paired_geometric_mean, prompt_means, typical_ratio
+from recache_ray.evaluation.results.order import decided_pairs
 from recache_ray.evaluation.results.records import MethodResult, Point, RunResult
 from recache_ray.evaluation.samples import SAMPLES, Sample
 from recache_ray.evaluation.search_cost import COSTS, total_work
@@ -75,6 +76,7 @@ def collect_run(folder: Path, command: str, *, bootstrap_samples: int) -> RunRes
         machine=f"{source.get('cpu_count', '?')} x {source.get('cpu', 'unknown')}{gpu}",
         command=command,
         methods=tuple(found),
+        decided=decided_pairs(means, list(names), [row.budget for row in ours], samples=bootstrap_samples, seed=seed),
     )
 
 

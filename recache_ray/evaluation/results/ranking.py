@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import LPIPS_FLOOR
+from recache_ray.evaluation.results.order import order_agreement
 from recache_ray.evaluation.results.records import RunResult
 from recache_ray.evaluation.table import POLICY
 
@@ -40,7 +41,7 @@ def ranks(standing: Mapping[str, float], among: Sequence[str]) -> dict[str, int]
 
 
 def agreement(runs: Sequence[RunResult]) -> list[str]:
-    """A sentence per mechanism and T with several seeds: whether these rank their common methods alike."""
+    """Per mechanism and T with several seeds, whether these rank their common methods alike, in a sentence or two."""
     grouped: dict[tuple[str, int], list[RunResult]] = {}
     for run in runs:
         grouped.setdefault((run.mechanism, run.num_steps), []).append(run)
@@ -61,5 +62,7 @@ def agreement(runs: Sequence[RunResult]) -> list[str]:
             head += " agrees"
         same = all(leader == leaders[0] for leader in leaders)
         first = ", ".join(leaders[0]) if same else " / ".join(", ".join(leader) for leader in leaders)
-        sentences.append(f"{head}; first: {first}.")
+        decided = [run.decided for run in group if run.decided is not None]
+        also = f" {order_agreement(decided, common)}" if len(decided) == len(group) else ""
+        sentences.append(f"{head}; first: {first}.{also}")
     return sentences

@@ -65,7 +65,12 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One evaluated run with where it came from; the policy is the first of its ``methods``."""
+    """One evaluated run with where it came from; the policy is the first of its ``methods``.
+
+    Attributes:
+        decided: pairs of methods, the better one first, whose order over the policy's budgets the interval leaves no
+            doubt about; None where not recorded.
+    """
 
     mechanism: str
     num_steps: int
@@ -77,6 +82,7 @@ class RunResult:
     machine: str
     command: str
     methods: tuple[MethodResult, ...]
+    decided: tuple[tuple[str, str], ...] | None = None
 
     @property
     def title(self) -> str:
@@ -130,6 +136,7 @@ def read_results(text: str, source: str) -> Results:
                         MethodResult(**{**each, "points": tuple(Point(**point) for point in each["points"])})
                         for each in run["methods"]
                     ),
+                    "decided": None if run.get("decided") is None else tuple(map(tuple, run["decided"])),
                 }
             )
             for run in document["runs"]

@@ -10,6 +10,7 @@ from recache_ray.errors import BadInputError
 from recache_ray.evaluation.frontier import read_frontier
 from recache_ray.evaluation.paired import paired_geometric_mean, prompt_means
 from recache_ray.evaluation.results.collect import collect_run, family_of
+from recache_ray.evaluation.results.order import decided_pairs
 from recache_ray.evaluation.results.picture import plot_results
 from recache_ray.evaluation.results.ranking import agreement, ranks, standings
 from recache_ray.evaluation.results.records import MethodResult, Point, Results, RunResult, read_results
@@ -117,6 +118,27 @@ def test_ranking_is_relative_to_evenly_spaced_schedules_and_seeds_are_compared()
     assert agreement([first]) == []
     with pytest.raises(BadInputError, match="without the baseline uniform"):
         standings(made_up(0, lemica={3: 0.2, 5: 0.02}))
+
+
+def test_close_methods_are_undecided_and_far_ones_ordered(run: RunResult, folder: Path) -> None:
+    easy, hard = {0: 0.1, 1: 0.2, 2: 0.15, 3: 0.12}, {0: 0.9, 1: 1.1, 2: 1.3, 3: 0.8}
+    near = {0: 0.12, 1: 0.18, 2: 0.13, 3: 0.14}
+    means = {("a", 3): hard, ("b", 3): easy, ("c", 3): near, ("d", 5): easy}
+    assert set(decided_pairs(means, ["a", "b", "c", "d"], [3], samples=200, seed=0)) == {("b", "a"), ("c", "a")}
+    assert run.decided is not None and all({*pair} <= {each.method for each in run.methods} for pair in run.decided)
+
+
+def test_runs_agree_in_what_both_decide_though_close_methods_change_places() -> None:
+    first = made_up(0, uniform={3: 0.2, 5: 0.05}, lemica={3: 0.11, 5: 0.04})
+    second = made_up(1, uniform={3: 0.2, 5: 0.05}, lemica={3: 0.09, 5: 0.04})
+    order = (("policy", "uniform"), ("lemica", "uniform"))
+    (same,) = agreement([dataclasses.replace(run, decided=order) for run in (first, second)])
+    assert "differs in 2" in same and "Of the 3 pairs of these methods, 2 are decided in every run, all of" in same
+    turned = dataclasses.replace(second, decided=(("uniform", "policy"), ("lemica", "uniform"), ("lemica", "policy")))
+    (told,) = agreement([dataclasses.replace(first, decided=order), turned])
+    assert "1 of them not the same way (in the first: policy before uniform)" in told
+    (unknown,) = agreement([dataclasses.replace(first, decided=order), second])
+    assert "pairs" not in unknown
 
 
 def test_only_the_section_between_the_marks_changes() -> None:
