@@ -17,11 +17,15 @@ class PromptSet:
     """Prompts to learn from, to choose by and to report on; no text occurs twice.
 
     ``Prompt.index`` is the position in the source, so it is unique over all splits.
+
+    Attributes:
+        rest: what no split needed, held out like the test split.
     """
 
     train: tuple[Prompt, ...]
     validation: tuple[Prompt, ...]
     test: tuple[Prompt, ...]
+    rest: tuple[Prompt, ...] = ()
 
     @classmethod
     def from_file(cls, section: PromptsConfig, seed: int) -> PromptSet:
@@ -91,4 +95,5 @@ def _split(named: Sequence[tuple[str, str]], section: PromptsConfig, seed: int, 
     for name, size in sizes.items():
         splits[name] = tuple(Prompt(index, text, name) for index, text in order[start : start + size])
         start += size
-    return PromptSet(**splits)
+    rest = tuple(Prompt(index, text, "test") for index, text in order[start:])
+    return PromptSet(**splits, rest=rest)

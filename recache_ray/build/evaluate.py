@@ -11,7 +11,7 @@ from recache_ray.build.model_check import check_model
 from recache_ray.build.pool import open_pool
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
-from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.requests import evaluation_requests
 from recache_ray.build.summary import comparison, costs_text
 from recache_ray.build.trackers import reopen_tracker
 from recache_ray.build.trained_run import load_trained
@@ -30,7 +30,7 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
     check_evaluation(config)
     check_model(config)
     table, policy = load_trained(config)
-    requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
+    requests = evaluation_requests(config)
     with ExitStack() as stack:
         stack.enter_context(run_lock(config.run.dir, on_status=on_progress))
         opened = reopen_tracker(config, provenance(config.run.seed))

@@ -16,7 +16,7 @@ from recache_ray.build.gates import find_gates
 from recache_ray.build.mechanism import check_fits, mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, phase_listener
-from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.requests import evaluation_requests
 from recache_ray.build.rivals import searched_rivals
 from recache_ray.build.searches import check_searches, find_by_search
 from recache_ray.caching.registry import build_executor
@@ -28,7 +28,7 @@ from recache_ray.evaluation.search_cost import COSTS
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
-from recache_ray.types import ModelReport, Split
+from recache_ray.types import ModelReport
 
 
 def check_evaluation(config: Config) -> tuple[str, ...]:
@@ -36,9 +36,11 @@ def check_evaluation(config: Config) -> tuple[str, ...]:
 
     Raises:
         BadInputError: if one is unknown, reaches none of the budgets, cannot be calibrated or needs another mechanism,
-            if a budget of the evaluation is not learned, or if cache-dit is the mechanism and not installed.
+            if a budget of the evaluation is not learned, if there are too few prompts, or if cache-dit is the mechanism
+            and not installed.
     """
     names = check_baselines(config.evaluation.baselines)
+    evaluation_requests(config)
     build_executor(mechanism_spec(config))
     check_fits(mechanism_spec(config), names)
     budgets, learned = evaluation_budgets(config), learning_budgets(config)
@@ -64,15 +66,14 @@ def run_evaluation(
     on_progress: OnProgress,
     report: ModelReport | None = None,
 ) -> Evaluation:
-    """Evaluate on the configured split, whose references must be stored, and write ``run.dir/evaluation``.
+    """Evaluate on the configured prompts, whose references must be stored, and write ``run.dir/evaluation``.
 
     Raises:
         BadInputError: as :func:`check_evaluation`, or if the table lacks a budget, or a stored calibration is of
             another model, T or mechanism.
         RunFailedError: if too many generations fail.
     """
-    split: Split = config.evaluation.split  # type: ignore[assignment]
-    requests = requests_of(prompt_set(config).split(split))
+    requests = evaluation_requests(config)
     budgets = evaluation_budgets(config)
     names = check_evaluation(config)
     report = report or probe_model(pool, mechanism_spec(config), requests[0])

@@ -8,7 +8,7 @@ from threading import Event
 
 from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress, PhaseClock
-from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.requests import evaluation_requests, prompt_set, requests_of
 from recache_ray.config.root import Config
 from recache_ray.errors import RunFailedError
 from recache_ray.rollouts.pool import RolloutPool
@@ -59,7 +59,8 @@ def fill(config: Config, on_progress: OnProgress) -> str:
 
     check_model(config)
     prompts = prompt_set(config)
-    requests = requests_of((*prompts.train, *prompts.validation, *prompts.test))
+    every = (*prompts.train, *prompts.validation, *prompts.test)
+    requests = tuple(dict.fromkeys((*requests_of(every), *evaluation_requests(config))))
     with open_pool(config, on_progress) as pool:
         written = fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
     stored = len(requests) - written

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from recache_ray.config.root import Config
 from recache_ray.diffusion.embedded import embedded_model
+from recache_ray.errors import BadInputError
 from recache_ray.prompts import PromptSet
 from recache_ray.seeding import derive_seed
 from recache_ray.types import GenerationRequest, Prompt
@@ -24,6 +25,22 @@ def prompt_set(config: Config) -> PromptSet:
     if config.prompts.file:
         return PromptSet.from_file(config.prompts, config.run.seed)
     return PromptSet.from_captions(_embedded_captions(config.model.kind), config.prompts, config.run.seed)
+
+
+def evaluation_requests(config: Config) -> tuple[GenerationRequest, ...]:
+    """What schedules are compared on: ``evaluation.split`` and as many prompts of no split as asked for.
+
+    Raises:
+        BadInputError: if there are not that many, or the prompt file cannot be used.
+    """
+    prompts, asked = prompt_set(config), config.evaluation.further_prompts
+    if asked > len(prompts.rest):
+        raise BadInputError(
+            f"evaluation.further_prompts = {asked}: {len(prompts.rest)} prompts are in no split; "
+            "lower it, or add prompts"
+        )
+    chosen = prompts.split(config.evaluation.split)  # type: ignore[arg-type]
+    return requests_of((*chosen, *prompts.rest[:asked]))
 
 
 def requests_of(prompts: Iterable[Prompt]) -> tuple[GenerationRequest, ...]:

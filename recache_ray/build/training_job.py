@@ -16,7 +16,7 @@ from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress
 from recache_ray.build.references import fill_references
-from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.requests import evaluation_requests, prompt_set, requests_of
 from recache_ray.build.rivals import check_rivals, rival_schedules
 from recache_ray.build.run_folder import claim_run_folder
 from recache_ray.build.summary import summarise
@@ -89,6 +89,7 @@ class TrainingJob:
         checkpoint = checkpoints.load_newest(report)
         prompts = prompt_set(config)
         train, validation, test = map(requests_of, (prompts.train, prompts.validation, prompts.test))
+        needed = dict.fromkeys((*train, *validation, *test, *evaluation_requests(config)))
         plan = make_plan(config, train)
         facts = provenance(config.run.seed)
         status = "FAILED"
@@ -97,7 +98,7 @@ class TrainingJob:
             tracker = opened.tracker
             stack.callback(lambda: tracker.close(status))
             pool = stack.enter_context(self.open_pool(config, report))
-            fill_references(pool, (*train, *validation, *test), config.references.requests_per_task, report, stop)
+            fill_references(pool, tuple(needed), config.references.requests_per_task, report, stop)
             model = probe_model(pool, plan.mechanism, validation[0])
             loop = TrainingLoop(
                 learner,

@@ -15,7 +15,7 @@ from recache_ray.build.pool import open_pool
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, PhaseClock
 from recache_ray.build.references import fill_references
-from recache_ray.build.requests import prompt_set, requests_of
+from recache_ray.build.requests import evaluation_requests, prompt_set
 from recache_ray.build.run_folder import saved_config
 from recache_ray.build.trained_run import load_trained
 from recache_ray.config.compare import differing_settings
@@ -54,7 +54,7 @@ def transfer(config: Config, on_progress: OnProgress) -> str:
         RunFailedError: if too many generations fail or a file cannot be written.
     """
     table, _ = load_trained(config)
-    requests = requests_of(prompt_set(config).split(config.evaluation.split))  # type: ignore[arg-type]
+    requests = evaluation_requests(config)
     carried = carried_tables(config, table)
     there = trained_there(config, table, requests)
     if len(requests) < 2:

@@ -53,7 +53,8 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
         BadInputError: if an update needs more prompts than there are.
     """
     prompts, learning, share = config.prompts, config.learning, config.plan.executed_share
-    references = prompts.num_train + prompts.num_validation + prompts.num_test
+    tested = prompts.num_test + config.evaluation.further_prompts
+    references = prompts.num_train + prompts.num_validation + tested
     rollouts = _sampled_budgets(config, budgets)
     mean_budget = fmean(budgets)
     polish = learning.polish_evaluations
@@ -64,7 +65,7 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     methods = 1 + sum(
         config.evaluation.random_schedules if name == "random" else 1 for name in config.evaluation.baselines
     )
-    evaluated = prompts.num_test * methods * len(budgets)
+    evaluated = tested * methods * len(budgets)
     return (
         Phase("references", references, float(references * num_steps), 0.0),
         _cached(GRADIENT, len(rollouts), sum(rollouts), num_steps, share),

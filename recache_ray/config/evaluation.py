@@ -22,6 +22,11 @@ class EvaluationConfig:
     )
     gate_budgets: str = knob("", "budgets adaptive baselines are brought to; empty means all that are evaluated")
     split: str = knob("test", "prompts to evaluate on", choices=("train", "validation", "test"))
+    further_prompts: int = knob(
+        0,
+        "prompts that are in no split, evaluated on besides those of split: more certainty without training anew",
+        ge=0,
+    )
     random_schedules: int = knob(2, "schedules averaged for the random baseline", ge=1)
     bootstrap_samples: int = knob(1000, "resamplings of prompts behind the confidence intervals", ge=100)
     calibration_prompts: int = knob(4, "train prompts that calibrated baselines are measured on", ge=1)

@@ -34,6 +34,14 @@ def test_splits_are_disjoint_of_the_right_sizes_and_repeatable(captions: list[st
     assert prompts == PromptSet.from_captions(captions, SMALL, seed)
 
 
+def test_what_no_split_needs_is_held_out_too() -> None:
+    captions = [f"caption {index}" for index in range(sum((SMALL.num_train, SMALL.num_validation, SMALL.num_test)) + 5)]
+    prompts = PromptSet.from_captions(captions, SMALL, 0)
+    everything = [p.text for p in (*prompts.train, *prompts.validation, *prompts.test, *prompts.rest)]
+    assert len(prompts.rest) == 5 and sorted(everything) == sorted(captions)
+    assert PromptSet.from_captions(captions[:-5], SMALL, 0).rest == ()
+
+
 def test_the_seed_and_nothing_else_decides_the_split() -> None:
     captions = [f"caption {i}" for i in range(30)]
     texts = [{prompt.text for prompt in PromptSet.from_captions(captions, SMALL, seed).test} for seed in range(8)]
