@@ -72,9 +72,9 @@ def frontier_table(rows: Iterable[FrontierRow]) -> Table:
             *([row.mechanism] if several else []),
             f"{row.budget}/{row.num_steps}",
             f"÷{row.flops_ratio:.2f}",
-            f"{row.lpips:.4f}",
-            f"{row.lpips_ci_low:.4f} - {row.lpips_ci_high:.4f}",
-            f"{pair.uniform.lpips:.4f}",
+            f"{row.lpips:#.3g}",
+            f"{row.lpips_ci_low:#.3g} - {row.lpips_ci_high:#.3g}",
+            f"{pair.uniform.lpips:#.3g}",
             pair.uniform.schedule,
             Text(f"{ratio:.3f}", style="green" if ratio < 1 else "red" if ratio > 1 else ""),
         )

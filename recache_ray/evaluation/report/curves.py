@@ -59,8 +59,8 @@ def _series(label: str, cls: str, points: Sequence[Point], measure: Measure, x_s
         upper, lower = [at(p, p.high) for p in points], [at(p, p.low) for p in reversed(points)]
         marks = [path([*upper, *lower], "band", closed=True), path([at(p, p.mean) for p in points], "curve")]
     for point in points:
-        d = measure.digits
-        says = f"{label}, k = {point.budget}: {point.mean:.{d}f} (95%: {point.low:.{d}f} to {point.high:.{d}f})"
+        mean, low, high = (format(value, measure.shown) for value in (point.mean, point.low, point.high))
+        says = f"{label}, k = {point.budget}: {mean} (95%: {low} to {high})"
         x, y = at(point, point.mean)
         marks.append(tag("circle", f"<title>{escape(says)}</title>", cx=x, cy=y, r=4, cls="dot"))
     return tag("g", "".join(marks), cls=f"series {cls}", data_series=cls_name(label))

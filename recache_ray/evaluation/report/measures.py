@@ -23,6 +23,7 @@ class Measure:
         direction: which way is better, and the unit.
         scale: makes the vertical axis.
         limit: brings a value into what the scale can show.
+        shown: format of a value; LPIPS spans four orders of magnitude over the budgets, so it has significant digits.
     """
 
     key: str
@@ -30,12 +31,12 @@ class Measure:
     direction: str
     scale: Callable[[float, float, float, float], Scale]
     limit: Callable[[float], float] = lambda value: value
-    digits: int = 4
+    shown: str = ".4f"
 
 
 MEASURES = (
-    Measure("lpips", "LPIPS", "lower is better, log scale", logarithmic, lambda value: max(value, LPIPS_FLOOR)),
-    Measure("psnr", "PSNR", "dB, higher is better", linear, lambda value: min(value, PSNR_CAP_DB), 2),
+    Measure("lpips", "LPIPS", "lower is better, log scale", logarithmic, lambda value: max(value, LPIPS_FLOOR), "#.3g"),
+    Measure("psnr", "PSNR", "dB, higher is better", linear, lambda value: min(value, PSNR_CAP_DB), ".2f"),
     Measure("ssim", "SSIM", "higher is better, log scale of 1 - SSIM", toward_one, lambda value: min(value, 1 - 1e-6)),
     Measure("quality", "Quality", "score of the quality model, higher is better", linear),
 )

@@ -44,7 +44,7 @@ def test_table_fits_eighty_columns_and_shows_every_figure() -> None:
     text = stream.getvalue()
     assert "…" not in text
     line = next(line for line in text.splitlines() if "3/20" in line)
-    assert line.split() == ["3/20", "÷6.67", "0.2000", "0.2000", "-", "0.2000", "0.4000", "uniform_warm", "0.500"]
+    assert line.split() == ["3/20", "÷6.67", "0.200", "0.200", "-", "0.200", "0.400", "uniform_warm", "0.500"]
 
 
 def test_verdict_says_where_the_policy_wins_and_where_not() -> None:
