@@ -44,7 +44,7 @@ class Phase:
 
 
 def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[Phase, ...]:
-    """References, policy gradient, polishing and the final evaluation of ``recache train``.
+    """Every phase of ``recache train``, from the references to the final evaluation.
 
     Training and evaluation count every schedule asked for; rewards that turn out to be known cost nothing when they
     are run, so this is from above. Calibrations and threshold searches of rivals are left out.
