@@ -9,7 +9,7 @@ from statistics import fmean
 from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.config.root import Config
 from recache_ray.diffusion.cost import StepCost
-from recache_ray.learning.confirm import FINALISTS, most_evaluations
+from recache_ray.learning.confirm import FINALISTS, halving, most_evaluations
 from recache_ray.learning.judges import screening_schedules
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.types import GenerationRequest, Prompt
@@ -61,7 +61,9 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     screening = [schedule.budget for schedule in screening_schedules(num_steps, budgets)]
     screened = prompts.num_validation if polish and 0 < learning.num_judges < prompts.num_validation else 0
     further = max(0, min(learning.num_confirming, prompts.num_validation - learning.num_judges)) if screened else 0
-    confirmed = len(budgets) * most_evaluations(FINALISTS, learning.num_judges, further)
+    everyone = learning.num_judges + further if further else 0
+    finalists = FINALISTS + len(learning.rivals)
+    confirmed = len(budgets) * most_evaluations(finalists, halving(finalists, everyone))
     methods = 1 + sum(
         config.evaluation.random_schedules if name == "random" else 1 for name in config.evaluation.baselines
     )

@@ -1,28 +1,29 @@
 """Which of the best schedules of a budget is the best, asked of prompts that the search has not seen.
 
 What stands highest after a search stands highest partly by luck on the very prompts it was searched on, and a rival
-may have been given up after a few of them. So the few best of every budget, and the rivals that may still be as good,
-run on further prompts, by sequential halving: round by round the better half goes on and runs on twice as many. The
-last two run on everybody. (Karnin, Koren and Somekh 2013, "Almost optimal exploration in multi-armed bandits".)
+may have been given up after a few of them. So the few best of every budget and all rivals run on prompts of which most
+are new to them, by sequential halving: round by round the better half goes on and runs on twice as many. The last two
+run on everybody. (Karnin, Koren and Somekh 2013, "Almost optimal exploration in multi-armed bandits".) Whoever is
+compared has been run on the same prompts: which schedule is better differs between hard prompts and others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Mapping, Sequence
 
 from recache_ray.learning.judges import Jury
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.polish import Pair
 from recache_ray.learning.standing import Standings
 from recache_ray.schedules import Schedule
+from recache_ray.seeding import derive_seed
 
 # Schedules of a budget that are confirmed, rivals apart.
 FINALISTS = 6
 # Pairs proposed at once, request by request: that many are lost when a run is killed.
 AT_ONCE = 500
-# A rival that stands this many of its standard errors below the best is not asked about again.
-LOST = 3.0
 
 
 class Confirmation:
@@ -34,6 +35,7 @@ class Confirmation:
         finalists: schedules per budget, the search's own choice first.
         jury: who judges; where nobody is further than the search's judges, the search's choice stands.
         known: rewards of finalists by number of the request among everyone; these cost nothing.
+        seed: of the order in which everyone is asked.
     """
 
     def __init__(
@@ -41,17 +43,18 @@ class Confirmation:
         finalists: Mapping[int, Sequence[Schedule]],
         jury: Jury,
         known: Mapping[Schedule, Mapping[int, float]],
+        seed: int,
     ) -> None:
-        self._everyone, self._further = dict(enumerate(jury.everyone.weights)), jury.further
+        everyone = list(enumerate(jury.everyone.weights))
+        random.Random(derive_seed("confirm", seed)).shuffle(everyone)
+        self._everyone = everyone if jury.further else []
         self._chosen = {budget: schedules[0] for budget, schedules in finalists.items()}
-        self._left = {b: tuple(schedules if self._further else schedules[:1]) for b, schedules in finalists.items()}
+        self._left = {b: tuple(schedules if jury.further else schedules[:1]) for b, schedules in finalists.items()}
         self._rewards = {schedule: dict(known[schedule]) for left in self._left.values() for schedule in left}
-        self._rounds = halving(max(map(len, self._left.values())), len(self._further))
+        self._rounds = halving(max(map(len, self._left.values())), len(self._everyone))
         self._round = 0
         self.spent = 0
-        self._most = sum(
-            most_evaluations(len(left), len(jury.search.requests), len(self._further)) for left in self._left.values()
-        )
+        self._most = sum(most_evaluations(len(left), self._rounds) for left in self._left.values())
 
     @property
     def evaluations(self) -> int:
@@ -63,7 +66,7 @@ class Confirmation:
         while self._round < len(self._rounds):
             wanted = [
                 (request, schedule)
-                for request in self._asked()
+                for request in self._asked(self._round)
                 for left in self._left.values()
                 for schedule in left
                 if request not in self._rewards[schedule]
@@ -83,50 +86,48 @@ class Confirmation:
                 self._rewards[schedule][request] = reward
 
     def best(self) -> dict[int, Schedule]:
-        """Per budget the schedule that stands highest so far; the search's own where every finalist failed."""
-        return {budget: (*self._ranked(budget), chosen)[0] for budget, chosen in self._chosen.items()}
+        """Per budget the schedule that stood highest after the last round; the search's own where every one failed."""
+        return {budget: (*self._left[budget], chosen)[0] for budget, chosen in self._chosen.items()}
 
-    def _asked(self) -> Iterable[int]:
-        """Numbers of the requests that whoever is left has to be run on by the end of this round."""
-        last = self._round == len(self._rounds) - 1
-        return self._everyone if last else self._further[: self._rounds[self._round][1]]
+    def _asked(self, number: int) -> dict[int, float]:
+        """The requests that whoever is left has been run on by the end of a round, with their weights."""
+        return dict(self._everyone[: self._rounds[number][1]])
 
     def _decide(self) -> None:
         """End the round: the better half of every budget goes on."""
+        weights = self._asked(self._round)
         self._round += 1
         keep = self._rounds[self._round][0] if self._round < len(self._rounds) else 1
-        self._left = {budget: self._ranked(budget)[:keep] for budget in self._left}
+        self._left = {budget: self._ranked(left, weights)[:keep] for budget, left in self._left.items()}
 
-    def _ranked(self, budget: int) -> tuple[Schedule, ...]:
-        """Those left, best first; before anything was measured, in the order they came."""
-        left = self._left[budget]
+    def _ranked(self, left: Sequence[Schedule], weights: Mapping[int, float]) -> tuple[Schedule, ...]:
+        """The better first, by their rewards on the same requests."""
         if len(left) < 2:
-            return left
-        # those that are out still tell how hard a request is
-        told = {s: rewards for s, rewards in self._rewards.items() if s.budget == budget and rewards}
-        standings = Standings(told, self._everyone)
+            return tuple(left)
+        told = {schedule: {request: self._rewards[schedule][request] for request in weights} for schedule in left}
+        standings = Standings(told, weights)
         return tuple(sorted(left, key=lambda schedule: (-standings.of(schedule), schedule)))
 
 
-def halving(num_schedules: int, num_further: int) -> list[tuple[int, int]]:
-    """Of every round, how many schedules enter it and how many further requests they are run on by its end.
+def halving(num_schedules: int, num_requests: int) -> list[tuple[int, int]]:
+    """Of every round, how many schedules enter it and how many requests they have been run on by its end.
 
-    Every round costs about the same. Without further requests there is no round.
+    Every round costs about the same. Without requests there is no round.
     """
-    if not num_further:
+    if not num_requests:
         return []
     rounds = max(1, math.ceil(math.log2(num_schedules)))
     sizes = [-(-num_schedules // 2**r) for r in range(rounds)]
-    return [(size, -(-num_further // 2 ** (rounds - 1 - r))) for r, size in enumerate(sizes)]
+    return [(size, -(-num_requests // 2 ** (rounds - 1 - r))) for r, size in enumerate(sizes)]
 
 
-def most_evaluations(num_schedules: int, num_search: int, num_further: int) -> int:
-    """Bound on the pairs confirming one budget takes."""
+def most_evaluations(num_schedules: int, rounds: Sequence[tuple[int, int]]) -> int:
+    """Bound on the pairs that confirming one budget takes in the rounds of :func:`halving`."""
     total = before = 0
-    for size, asked in halving(num_schedules, num_further):
-        total += size * (asked - before)
+    for size, asked in rounds:
+        total += min(num_schedules, size) * (asked - before)
         before = asked
-    return total + min(2, num_schedules) * num_search if num_further else 0
+    return total
 
 
 def start_confirmation(
@@ -135,6 +136,7 @@ def start_confirmation(
     jury: Jury,
     chosen: Mapping[int, Schedule],
     rivals: Mapping[int, Sequence[Schedule]],
+    seed: int,
 ) -> Confirmation:
     """Confirm ``chosen``, what a search returned, against the best it measured and the rivals it was told of.
 
@@ -151,13 +153,13 @@ def start_confirmation(
     for schedules in finalists.values():
         for schedule in schedules:
             known.setdefault(schedule, {})
-    return Confirmation(finalists, jury, known)
+    return Confirmation(finalists, jury, known, seed)
 
 
 def _finalists(
     known: Mapping[Schedule, Mapping[int, float]], jury: Jury, chosen: Schedule, rivals: Sequence[Schedule]
 ) -> tuple[Schedule, ...]:
-    """The choice, the best of those measured, and the rivals that are not lost."""
+    """The choice, the best of those measured, and the rivals."""
     weights = dict(enumerate(jury.search.weights))
     judged = {
         schedule: {number: reward for number, reward in rewards.items() if number in weights}
@@ -166,10 +168,9 @@ def _finalists(
     }
     judged = {schedule: rewards for schedule, rewards in judged.items() if rewards}
     if chosen not in judged:
-        return (chosen,)
+        return tuple(dict.fromkeys((chosen, *rivals)))
     standings = Standings(judged, weights)
     top = standings.of(chosen)
     hopeful = [s for s in judged if standings.of(s) + standings.error(s) >= top]
     hopeful.sort(key=lambda schedule: (-standings.of(schedule), schedule))
-    spared = [s for s in rivals if s in judged and standings.of(s) + LOST * standings.error(s) >= top]
-    return tuple(dict.fromkeys((chosen, *hopeful[: FINALISTS - 1], *spared)))
+    return tuple(dict.fromkeys((chosen, *hopeful[: FINALISTS - 1], *rivals)))

@@ -169,7 +169,7 @@ class TrainingLoop:
         version = self._rounds("polish", search, jury.search, version, task_ids)
         chosen = search.best()
         if evaluations:
-            confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals)
+            confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals, self.plan.seed)
             self._rounds("confirm", confirmation, jury.everyone, version, task_ids)
             chosen = confirmation.best()
             policy.set_validated(chosen)

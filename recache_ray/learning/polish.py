@@ -167,9 +167,8 @@ class LocalSearch:
     def _next_requests(self, hopes: Mapping[Schedule, float]) -> list[Pair]:
         """For every budget, the schedules of highest hope, each on the next few of its requests.
 
-        Those that move the means most come first: a schedule that fails there costs nothing more. All budgets take
-        them in the same order, since schedules that run on the same request share a batch and the forwards of their
-        common prefixes.
+        All budgets take them in the same order, since schedules that run on the same request share a batch and the
+        forwards of their common prefixes.
         """
         chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
         return [
@@ -180,14 +179,20 @@ class LocalSearch:
         ]
 
     def _next(self, schedule: Schedule) -> list[int]:
-        """The next few requests of a schedule, those that move the means of all budgets most first."""
+        """The next few requests of a schedule."""
         to_do = set(self._open(schedule))
         return [request for request in self._order() if request in to_do][: self._requests_each]
 
     def _order(self) -> list[int]:
+        """All requests; every few in turn reach from those that move the means of all budgets most to the least.
+
+        A schedule that does well where it is hard need not do well elsewhere, so the first few stand for all.
+        """
         if not self._ordered:
             shares = [self._standings(budget).shares for budget in self.starts]
-            self._ordered = sorted(self.requests, key=lambda r: (-math.fsum(share[r] for share in shares), r))
+            ranked = sorted(self.requests, key=lambda r: (-math.fsum(share[r] for share in shares), r))
+            turns = -(-len(ranked) // self._requests_each)
+            self._ordered = [request for first in range(turns) for request in ranked[first::turns]]
         return self._ordered
 
     def _measured(self, budget: int, judged: bool = True) -> dict[Schedule, dict[int, float]]:

@@ -15,7 +15,7 @@ from recache_ray.schedules.enumeration import every_schedule
 from recache_ray.types import GenerationRequest, MechanismSpec, Prompt, RewardBreakdown, Rollout, RolloutGroup
 
 REQUESTS = [GenerationRequest(Prompt(index, f"prompt {index}"), 0) for index in range(40)]
-SEARCH, FURTHER = 8, 32
+SEARCH = 8
 JURY = Jury(Judges.evenly(REQUESTS[:SEARCH]), Judges.evenly(REQUESTS))
 SCHEDULES = list(every_schedule(10, 4))[::5]
 
@@ -43,7 +43,7 @@ def known_of(schedules, reward, requests=range(SEARCH)):
 
 
 @pytest.mark.parametrize("num_schedules", [2, 3, 6, 11, 13])
-def test_every_round_halves_the_schedules_and_the_last_asks_all_further_requests(num_schedules):
+def test_every_round_halves_the_schedules_and_the_last_asks_everyone(num_schedules):
     rounds = halving(num_schedules, 64)
     sizes, asked = [size for size, _ in rounds], [number for _, number in rounds]
     assert sizes[0] == num_schedules and sizes[-1] == 2 and asked[-1] == 64
@@ -52,12 +52,14 @@ def test_every_round_halves_the_schedules_and_the_last_asks_all_further_requests
 
 
 def test_a_single_schedule_is_measured_on_everyone_and_nobody_further_means_no_round():
-    assert halving(1, 64) == [(1, 64)] and halving(5, 0) == [] and most_evaluations(5, 8, 0) == 0
+    assert halving(1, 64) == [(1, 64)] and halving(5, 0) == [] and most_evaluations(5, []) == 0
+    assert most_evaluations(13, halving(13, 64)) == 13 * 8 + 7 * 8 + 4 * 16 + 2 * 32
+    assert most_evaluations(3, halving(13, 64)) == 3 * 8 + 3 * 8 + 3 * 16 + 2 * 32
     reward = noisy(0, dict.fromkeys(SCHEDULES, 1.0))
-    alone = Confirmation({4: SCHEDULES[:1]}, JURY, known_of(SCHEDULES[:1], reward))
-    assert sorted(drive(alone, reward)) == [(request, SCHEDULES[0]) for request in range(SEARCH, SEARCH + FURTHER)]
+    alone = Confirmation({4: SCHEDULES[:1]}, JURY, known_of(SCHEDULES[:1], reward), 0)
+    assert sorted(drive(alone, reward)) == [(request, SCHEDULES[0]) for request in range(SEARCH, len(REQUESTS))]
     everyone_searched = Jury.evenly(REQUESTS)
-    settled = Confirmation({4: SCHEDULES[:3]}, everyone_searched, known_of(SCHEDULES[:3], reward))
+    settled = Confirmation({4: SCHEDULES[:3]}, everyone_searched, known_of(SCHEDULES[:3], reward), 0)
     assert settled.propose() == () and settled.best() == {4: SCHEDULES[0]} and settled.evaluations == 0
 
 
@@ -70,7 +72,7 @@ def test_what_was_lucky_in_the_search_is_seldom_what_is_confirmed():
         reward = noisy(seed, means, 0.2)
         known = known_of(schedules, reward)
         ranked = sorted(schedules, key=lambda schedule: -fmean(known[schedule].values()))
-        confirmation = Confirmation({4: ranked[:FINALISTS]}, JURY, known)
+        confirmation = Confirmation({4: ranked[:FINALISTS]}, JURY, known, 0)
         drive(confirmation, reward)
         lucky += ranked[0] == schedules[0]
         confirmed += confirmation.best()[4] == schedules[0]
@@ -81,7 +83,7 @@ def test_no_pair_is_asked_twice_or_when_known_and_the_bound_holds():
     reward = noisy(3, dict.fromkeys(SCHEDULES, 1.0))
     finalists = {4: SCHEDULES[:7]}
     known = known_of(SCHEDULES[:7], reward) | {SCHEDULES[6]: {3: -1.0, SEARCH + 2: -1.0}}
-    confirmation = Confirmation(finalists, JURY, known)
+    confirmation = Confirmation(finalists, JURY, known, 0)
     bound = confirmation.evaluations
     asked = drive(confirmation, reward)
     assert len(asked) == len(set(asked)) == confirmation.spent == confirmation.evaluations <= bound
@@ -94,10 +96,10 @@ def test_a_schedule_that_fails_is_out_and_the_search_has_the_last_word_where_all
     reward = noisy(5, {schedule: 1.0 + number for number, schedule in enumerate(SCHEDULES)})
     first, second, third = SCHEDULES[:3]
     known = known_of([first, second, third], reward)
-    confirmation = Confirmation({4: (first, second, third)}, JURY, known)
+    confirmation = Confirmation({4: (first, second, third)}, JURY, known, 0)
     drive(confirmation, lambda request, schedule: None if schedule == first else reward(request, schedule))
     assert confirmation.best() == {4: second}
-    nobody = Confirmation({4: (third, second)}, JURY, known_of([third, second], reward))
+    nobody = Confirmation({4: (third, second)}, JURY, known_of([third, second], reward), 0)
     drive(nobody, lambda request, schedule: None)
     assert nobody.best() == {4: third}
 
@@ -106,7 +108,7 @@ def test_budgets_are_decided_apart_and_in_the_same_rounds():
     others = list(every_schedule(10, 3))[:2]
     means = dict.fromkeys((*SCHEDULES, *others), 1.0) | {SCHEDULES[4]: 0.4, others[1]: 0.4}
     reward = noisy(7, means, 0.1)
-    confirmation = Confirmation({3: others, 4: SCHEDULES[:6]}, JURY, known_of((*SCHEDULES[:6], *others), reward))
+    confirmation = Confirmation({3: others, 4: SCHEDULES[:6]}, JURY, known_of((*SCHEDULES[:6], *others), reward), 0)
     first = confirmation.propose()
     assert {schedule.budget for _, schedule in first} == {3, 4}
     confirmation.observe({pair: reward(*pair) for pair in first})
@@ -127,35 +129,49 @@ def finalists_of(confirmation):
     return {schedule for _, schedule in confirmation.propose()}
 
 
-def test_finalists_are_the_choice_the_best_measured_and_rivals_that_are_not_lost():
+def test_finalists_are_the_choice_the_best_measured_and_all_rivals():
     chosen, near, rival, lost, *many = SCHEDULES[:16]
     means = {chosen: 1.0, near: 1.01, rival: 1.05, lost: 5.0} | {s: 3.0 + n for n, s in enumerate(many)}
     reward = noisy(1, means, 0.3)
     known = known_of((chosen, near, *many), reward) | known_of((rival, lost), reward, range(2))
-    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {4: (rival, lost)})
+    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {4: (rival, lost)}, 0)
     found = finalists_of(confirmation)
-    assert {chosen, rival} <= found and lost not in found and len(found) <= FINALISTS + 1
+    assert {chosen, rival, lost} <= found and not found & set(many[FINALISTS:]) and len(found) <= FINALISTS + 2
     later = memo_of({chosen: known[chosen]}, 1)
     for other in (near, rival):
         later.record(
             RolloutGroup(0, REQUESTS[0], 0, (Rollout(other, 0.0, RewardBreakdown(-0.1), False),), 1, 1, 0.0, "t"), 9
         )
-    assert finalists_of(start_confirmation(later, 1, JURY, {4: chosen}, {4: (rival,)})) == {chosen}
+    assert finalists_of(start_confirmation(later, 1, JURY, {4: chosen}, {4: (rival,)}, 0)) == {chosen, rival}
 
 
 def test_a_choice_that_was_never_measured_is_confirmed_alone():
     mode = Schedule(10, (0, 1, 2, 3))
     confirmation = start_confirmation(
-        memo_of(known_of(SCHEDULES[1:3], noisy(0, dict.fromkeys(SCHEDULES, 1.0)))), 1, JURY, {4: mode}, {}
+        memo_of(known_of(SCHEDULES[1:3], noisy(0, dict.fromkeys(SCHEDULES, 1.0)))), 1, JURY, {4: mode}, {}, 0
     )
     assert finalists_of(confirmation) == {mode}
+
+
+def test_a_rival_that_loses_where_it_is_hard_and_wins_elsewhere_is_confirmed():
+    """Given up by the search, whose first few judges are the hard ones; the mean over everyone is for it."""
+    chosen, rival = SCHEDULES[:2]
+
+    def reward(request, schedule):
+        hard = request < 4
+        return -{chosen: 2.0 if hard else 0.3, rival: 3.0 if hard else 0.1}[schedule]
+
+    known = known_of([chosen], reward) | known_of([rival], reward, range(4))
+    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {4: (rival,)}, 0)
+    drive(confirmation, reward)
+    assert confirmation.best() == {4: rival}
 
 
 def test_in_portions_the_same_is_asked_and_decided(monkeypatch):
     reward = noisy(11, dict.fromkeys(SCHEDULES, 1.0))
 
     def confirmed():
-        confirmation = Confirmation({4: SCHEDULES[:6]}, JURY, known_of(SCHEDULES[:6], reward))
+        confirmation = Confirmation({4: SCHEDULES[:6]}, JURY, known_of(SCHEDULES[:6], reward), 0)
         return set(drive(confirmation, reward)), confirmation.best()
 
     whole = confirmed()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recache_ray.learning import moves
-from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.polish import LocalSearch, Measurement
 from recache_ray.learning.standing import Standing
 from recache_ray.learning.surrogate import MAX_FITTED, fit_surrogate
 from recache_ray.schedules import Schedule
@@ -19,6 +19,13 @@ REWARD = SegmentReward(12)
 
 def reward(request, schedule):
     return REWARD(GenerationRequest(Prompt(request, ""), 0), schedule).reward
+
+
+def test_the_first_requests_of_a_schedule_reach_from_hard_to_easy():
+    mode, other = Schedule(12, (0, 3, 6, 9)), Schedule(12, (0, 2, 6, 9))
+    measured = [Measurement(mode, request, -(2.0 ** (8 - request / 4))) for request in range(16)]
+    search = LocalSearch({4: [mode]}, range(16), measured, 200, seed=0, rivals={4: [other]})
+    assert [request for request, schedule in search.propose() if schedule == other] == [0, 4, 8, 12]
 
 
 def test_enumeration_counts_match():
