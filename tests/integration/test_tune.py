@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,27 @@ def search(folder: Path, **changes: Any) -> Search:
     return Search(folder=folder, **settings | changes)
 
 
+def wait_for_state(folder: Path, timeout_s: float = 30.0) -> None:
+    """Until what Ray copies into the folder in the background is whole: the next session is in the same process."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            states = [json.loads(file.read_text()) for file in folder.glob("experiment_state-*.json")]
+        except ValueError:
+            states = []
+        if states:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{folder}: Ray left no readable state of the search")
+
+
 def test_an_interrupted_search_goes_on_and_stops_hopeless_trainings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "0")  # these trainings end faster than state is saved
     with pytest.raises(KeyboardInterrupt):
         run_search(search(tmp_path / "search"), run_fake_trial, Recorder(interrupt_after=2))
+    wait_for_state(tmp_path / "search")
     after = Recorder()
     results = run_search(search(tmp_path / "search"), run_fake_trial, after)
     assert results is not None and len(results) == 5
