@@ -36,10 +36,10 @@ def transfer_table(found: Sequence[Transfer]) -> Table:
             trained, uniform = each.row(TRAINED, row.budget), each.best_uniform[row.budget]
             table.add_row(
                 f"{row.budget}/{row.num_steps}",
-                f"{row.lpips:.4f}",
-                f"{trained.lpips:.4f}" if trained else "",
+                f"{row.lpips:#.3g}",
+                f"{trained.lpips:#.3g}" if trained else "",
                 _spread(trained) if trained else "",
-                f"{uniform.lpips:.4f}",
+                f"{uniform.lpips:#.3g}",
                 _spread(uniform),
             )
     return table
