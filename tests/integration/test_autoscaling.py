@@ -54,7 +54,7 @@ AUTOSCALING = {
 }
 SETTINGS = (
     "experiment=smoke runtime=cluster tracking=jsonl "
-    f"runtime.num_workers={NODES} runtime.min_workers=1 runtime.gpus_per_worker=1 learning.num_updates=400"
+    f"runtime.num_workers={NODES} runtime.min_workers=1 runtime.gpus_per_worker=1 learning.num_updates=1000"
 ).split()
 
 
