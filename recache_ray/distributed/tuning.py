@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recache_ray.distributed.tuning_listener import UPDATES, Listener
+from recache_ray.distributed.tuning_state import can_go_on
 from recache_ray.errors import BadInputError, RunFailedError
 
 _QUIET = {
@@ -96,7 +97,7 @@ def run_search(search: Search, run_trial: RunTrial, listener: Listener) -> list[
 
     Raises:
         BadInputError: if the searcher is not installed.
-        RunFailedError: if every training failed; names the first reason.
+        RunFailedError: if every training failed, with the first reason; if what Ray left of the search is not whole.
     """
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     from ray import tune
@@ -112,7 +113,7 @@ def run_search(search: Search, run_trial: RunTrial, listener: Listener) -> list[
     reserved = tune.with_resources(trainable, tune.PlacementGroupFactory([dict(bundle) for bundle in search.bundles]))
     place = search.folder.resolve()
     with listening(listener):
-        if tune.Tuner.can_restore(str(place)):
+        if tune.Tuner.can_restore(str(place)) and can_go_on(place):
             tuner = tune.Tuner.restore(str(place), trainable=reserved, resume_unfinished=True, restart_errored=True)
         else:
             tuner = tune.Tuner(
