@@ -100,6 +100,11 @@ class TrainingJob:
             pool = stack.enter_context(self.open_pool(config, report))
             fill_references(pool, tuple(needed), config.references.requests_per_task, report, stop)
             model = probe_model(pool, plan.mechanism, validation[0])
+            try:
+                rivals = rival_schedules(config, pool, plan.mechanism, model, _heeding(stop, report))
+            except Interrupted:
+                status = "KILLED"
+                return TrainOutcome(True, _resumable(folder))
             loop = TrainingLoop(
                 learner,
                 plan,
@@ -110,7 +115,7 @@ class TrainingJob:
                 checkpoints=checkpoints,
                 on_progress=report,
                 stop=stop,
-                rivals=rival_schedules(config, pool, plan.mechanism, model, report),
+                rivals=rivals,
             )
             if checkpoint is not None:
                 loop.resume(checkpoint)
@@ -119,7 +124,7 @@ class TrainingJob:
             outcome = loop.run()
             if outcome.table is None:
                 status = "KILLED"
-                return TrainOutcome(True, f"interrupted; run the same command again to resume {folder}")
+                return TrainOutcome(True, _resumable(folder))
             table = publish(config, learner.policy, outcome.table, model, facts, tracker)
             try:
                 evaluation = run_evaluation(config, pool, table, learner.policy, _heeding(stop, report), model)
@@ -145,6 +150,10 @@ def _heeding(stop: Event, report: OnProgress) -> OnProgress:
             raise Interrupted
 
     return heed
+
+
+def _resumable(folder: Path) -> str:
+    return f"interrupted; run the same command again to resume {folder}"
 
 
 def _recorded_step(checkpoint: Checkpoint | None) -> int | None:

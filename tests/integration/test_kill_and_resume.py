@@ -95,6 +95,26 @@ def test_an_interruption_during_the_evaluation_ends_it_soon_and_loses_nothing(
     assert weights(place / "late") == undisturbed
 
 
+def test_an_interruption_during_the_calibration_of_rivals_ends_it_soon(
+    place: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    inline = [setting for setting in SETTINGS if not setting.startswith("runtime=")]
+    job = TrainingJob(resolve(["run.dir=early", *inline, "runtime=inline"], {}, "fresh"), open_pool)
+    stop, phases = Event(), []
+
+    def stop_in_calibration(progress: Progress | str) -> None:
+        phases.append(progress.phase if isinstance(progress, Progress) else progress)
+        if phases[-1] == "calibrate":
+            stop.set()
+
+    outcome = job.run(stop_in_calibration, stop)
+    assert outcome.interrupted and "to resume early" in outcome.text
+    assert phases.count("calibrate") == 1 and phases[-1] == "calibrate"
+    assert not job.run(lambda _: None, Event()).interrupted
+    assert weights(place / "early") == undisturbed
+
+
 def start(place: Path, name: str, settings: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "recache_ray.cli.main", "train", f"run.dir={name}", *settings],
