@@ -16,6 +16,7 @@ from recache_ray.build.gates import find_gates
 from recache_ray.build.mechanism import check_fits, mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, phase_listener
+from recache_ray.build.reproduction import record_evaluation
 from recache_ray.build.requests import evaluation_requests
 from recache_ray.build.rivals import searched_rivals
 from recache_ray.build.searches import check_searches, find_by_search
@@ -107,6 +108,7 @@ def run_evaluation(
     )
     costs = search_costs(config, table.budgets, report, calibrated, searched, gates)
     file = COSTS.write(costs, folder / "cost.parquet")
+    record_evaluation(config)
     return replace(evaluation, costs=costs, files=(*evaluation.files, file))
 
 

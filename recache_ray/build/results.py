@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from pathlib import Path
 
-from recache_ray.build.report import commands
-from recache_ray.config.root import Config, load_config
-from recache_ray.errors import BadInputError, RunFailedError
+from recache_ray.build.reproduction import result_commands
+from recache_ray.config.root import Config
+from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.evaluation.results.collect import collect_run
 from recache_ray.evaluation.results.picture import plot_results
@@ -30,7 +29,7 @@ def publish_results(config: Config) -> str:
     section = config.results
     folders = [Path(run) for run in section.runs or (config.run.dir,)]
     runs = tuple(
-        collect_run(folder, _made_by(folder), bootstrap_samples=config.evaluation.bootstrap_samples)
+        collect_run(folder, " && ".join(result_commands(folder)), bootstrap_samples=config.evaluation.bootstrap_samples)
         for folder in folders
     )
     asked = f"results.runs=[{','.join(map(str, folders))}]"
@@ -62,16 +61,6 @@ def _put_into(readme: Path, results: Results, picture: Path) -> str:
         return f"{readme} has no section for them: add the lines {' and '.join(marks(results.name))}"
     _write(readme, replace_section(before, results.name, readme_text(results, readme, picture)))
     return f"wrote the section {results.name} of {readme}"
-
-
-def _made_by(folder: Path) -> str:
-    """The train command of a run, with its folder as it was given."""
-    try:
-        saved = load_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{folder / 'config.json'}: cannot be read ({error}); is this a run's folder?") from error
-    train = shlex.split(next(iter(commands(saved))))
-    return shlex.join(f"run.dir={folder}" if word.startswith("run.dir=") else word for word in train)
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from recache_ray.build.progress import OnProgress
 from recache_ray.config.compare import check_resumable
@@ -28,6 +29,16 @@ def saved_config(path: Path) -> Config:
         raise BadInputError(f"{path}: cannot be read ({error}); restore it or choose another run.dir") from error
 
 
+def settings_of(config: Config) -> dict[str, Any]:
+    """All settings as they are written to a file.
+
+    A password stays out of every file; MLflow takes it from its environment variables.
+    """
+    settings = to_mapping(config)
+    settings["tracking"]["mlflow_uri"] = without_secrets(settings["tracking"]["mlflow_uri"])
+    return settings
+
+
 @contextmanager
 def claim_run_folder(config: Config, on_status: OnProgress) -> Iterator[Path]:
     """Create ``run.dir``, lock it, and write its ``config.json`` or compare with the one there.
@@ -38,9 +49,7 @@ def claim_run_folder(config: Config, on_status: OnProgress) -> Iterator[Path]:
     folder = Path(config.run.dir)
     with run_lock(folder, on_status=on_status):
         path = folder / "config.json"
-        wanted = to_mapping(config)
-        # a password stays out of every file; MLflow takes it from its environment variables on resume
-        wanted["tracking"]["mlflow_uri"] = without_secrets(wanted["tracking"]["mlflow_uri"])
+        wanted = settings_of(config)
         if path.exists():
             check_resumable(to_mapping(saved_config(path)), wanted, str(folder))
         partial = folder / ".config.json.partial"

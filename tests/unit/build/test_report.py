@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
 
-from recache_ray.build.report import commands, report
+from recache_ray.build.report import report
 from recache_ray.cli.main import main
-from recache_ray.cli.resolve import resolve
 from recache_ray.config.root import load_config
 from recache_ray.testing.evaluated_run import write_evaluated_run
 
@@ -44,23 +42,3 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
         report(config)
         pages.append((folder / "report" / "index.html").read_bytes())
     assert pages[0] == pages[1]
-
-
-def test_the_printed_command_asks_for_the_same_results(tmp_path: Path) -> None:
-    config = load_config(
-        {
-            "run": {"dir": str(tmp_path / "my runs"), "seed": 3},
-            "model": {"num_steps": 12},
-            "mechanism": {"kind": "newton", "order": 2},
-            "learning": {"budgets": "3..6"},
-            "evaluation": {"baselines": ["uniform"]},
-            "tracking": {"mlflow": False},
-        }
-    )
-    train, *rest = commands(config)
-    assert "tracking" not in train
-    words = shlex.split(train)
-    again = resolve(words[2:], {}, "fresh")
-    for section in ("run", "model", "mechanism", "learning", "evaluation"):
-        assert getattr(again, section) == getattr(config, section)
-    assert [shlex.split(line)[1] for line in rest] == ["evaluate", "report"]
