@@ -60,9 +60,7 @@ def _look(each: MethodResult, shown: bool, colours: dict[str, str]) -> dict[str,
 
 
 def _dress(axis: Axes, run: RunResult) -> None:
-    axis.set(
-        title=run.title, xlabel="FLOPs of all steps / FLOPs of the method, probes included", ylabel="LPIPS, log scale"
-    )
+    axis.set(title=run.title, xlabel="FLOPs of all steps / of the method and its probes", ylabel="LPIPS, log scale")
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
