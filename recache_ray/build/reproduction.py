@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from recache_ray.build.run_folder import saved_config, settings_of
+from recache_ray.build.run_folder import save_config, saved_config
 from recache_ray.build.trackers import flat
 from recache_ray.config.compare import differing_settings
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
-from recache_ray.evaluation.atomic_file import replace_atomically
 
 EVALUATED = "evaluation/config.json"
 """In a run's folder: the settings of its last evaluation, which ``recache evaluate`` may extend after training."""
@@ -22,8 +20,7 @@ EVALUATED = "evaluation/config.json"
 
 def record_evaluation(config: Config) -> None:
     """Write :data:`EVALUATED`."""
-    text = json.dumps(settings_of(config), indent=2) + "\n"
-    replace_atomically(Path(config.run.dir) / EVALUATED, lambda partial: partial.write_text(text, encoding="utf-8"))
+    save_config(config, Path(config.run.dir) / EVALUATED)
 
 
 def result_commands(folder: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from recache_ray.config.compare import check_resumable
 from recache_ray.config.knobs import to_mapping
 from recache_ray.config.root import Config, load_config
 from recache_ray.errors import BadInputError
+from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.run_lock import run_lock
 from recache_ray.tracking.names import without_secrets
 
@@ -27,6 +28,12 @@ def saved_config(path: Path) -> Config:
         return load_config(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise BadInputError(f"{path}: cannot be read ({error}); restore it or choose another run.dir") from error
+
+
+def save_config(config: Config, path: Path) -> None:
+    """The inverse of :func:`saved_config`, but for passwords."""
+    text = json.dumps(settings_of(config), indent=2) + "\n"
+    replace_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def settings_of(config: Config) -> dict[str, Any]:
@@ -49,10 +56,7 @@ def claim_run_folder(config: Config, on_status: OnProgress) -> Iterator[Path]:
     folder = Path(config.run.dir)
     with run_lock(folder, on_status=on_status):
         path = folder / "config.json"
-        wanted = settings_of(config)
         if path.exists():
-            check_resumable(to_mapping(saved_config(path)), wanted, str(folder))
-        partial = folder / ".config.json.partial"
-        partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+            check_resumable(to_mapping(saved_config(path)), settings_of(config), str(folder))
+        save_config(config, path)
         yield folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recache_ray.build.reproduction import EVALUATED, record_evaluation, result_commands
-from recache_ray.build.run_folder import settings_of
+from recache_ray.build.run_folder import save_config
 from recache_ray.cli.resolve import resolve
 from recache_ray.config.root import Config, load_config
 from recache_ray.errors import BadInputError
@@ -33,7 +32,7 @@ def trained(tmp_path: Path) -> Config:
             "tracking": {"mlflow": False, "mlflow_uri": "http://me:secret@host:5000"},
         }
     )
-    (folder / "config.json").write_text(json.dumps(settings_of(config)))
+    save_config(config, folder / "config.json")
     return config
 
 
