@@ -25,6 +25,7 @@ from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.evaluate import Evaluation, evaluate
 from recache_ray.evaluation.measured import MeasuredGenerations
+from recache_ray.evaluation.measured_gates import MeasuredGates
 from recache_ray.evaluation.search_cost import COSTS
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
@@ -87,9 +88,10 @@ def run_evaluation(
             on_progress(
                 f"{name} has no schedule for budgets {missing}; it is compared at {', '.join(map(str, reached))}"
             )
-    gates = find_gates(config, pool, mechanism_spec(config), gate_budgets(config), on_progress)
+    folder, identity = Path(config.run.dir) / "evaluation", _identity(config, report)
+    gate_memory = MeasuredGates(folder, identity)
+    gates = find_gates(config, pool, mechanism_spec(config), gate_budgets(config), on_progress, gate_memory)
     searched = find_by_search(config, pool, report.model, mechanism_spec(config), table, on_progress)
-    folder = Path(config.run.dir) / "evaluation"
     evaluation = evaluate(
         pool,
         table,
@@ -104,7 +106,8 @@ def run_evaluation(
         inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
         on_progress=phase_listener("evaluate", on_progress),
         adaptive=gates.adaptive,
-        memory=MeasuredGenerations(Path(config.run.dir) / "evaluation", _identity(config, report)),
+        memory=MeasuredGenerations(folder, identity),
+        gate_memory=gate_memory,
     )
     costs = search_costs(config, table.budgets, report, calibrated, searched, gates)
     file = COSTS.write(costs, folder / "cost.parquet")

@@ -14,6 +14,7 @@ from recache_ray.errors import RunFailedError
 from recache_ray.evaluation.gate_threshold import MatchedGate, ThresholdSearch
 from recache_ray.evaluation.gates import GatedMethod
 from recache_ray.evaluation.measure import run_tasks
+from recache_ray.evaluation.measured_gates import MeasuredGates
 from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
@@ -43,11 +44,17 @@ def gate_requests(config: Config) -> tuple[GenerationRequest, ...]:
 
 
 def find_gates(
-    config: Config, pool: RolloutPool, mechanism: MechanismSpec, budgets: Sequence[int], on_progress: OnProgress
+    config: Config,
+    pool: RolloutPool,
+    mechanism: MechanismSpec,
+    budgets: Sequence[int],
+    on_progress: OnProgress,
+    memory: MeasuredGates | None = None,
 ) -> Gates:
     """Find the threshold of every configured adaptive baseline at every budget; references must be stored.
 
-    Says which budgets a gate does not reach, and what it computes instead.
+    Thresholds that ``memory`` knows do not run again. Says which budgets a gate does not reach, and what it computes
+    instead.
 
     Raises:
         BadInputError: if TeaCache's polynomial cannot be fitted.
@@ -66,11 +73,13 @@ def find_gates(
             gate = gate_at_budget(name, num_steps, budget, polynomial)
             if gate not in searches:
                 rule = gate_mechanism(name, mechanism)
-                searches[gate] = ThresholdSearch(pool, gate, requests, rule, num_steps)
+                searches[gate] = ThresholdSearch(pool, gate, requests, rule, num_steps, memory=memory)
             found = searches[gate].match(budget)
             matches.setdefault(name, {})[budget] = found
             on_progress(_said(name, found))
         works[name] = sum((search.work for search in searches.values()), signals if name == "teacache" else Work())
+    if memory is not None:
+        memory.save()
     chosen = config.evaluation.baselines
     return Gates(
         adaptive={

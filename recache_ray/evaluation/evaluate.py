@@ -15,6 +15,7 @@ from recache_ray.evaluation.gates import GatedMeasurements, GatedMethod, measure
 from recache_ray.evaluation.grid import collect_examples, write_grid
 from recache_ray.evaluation.measure import Measurements, Methods, OnProgress, measure
 from recache_ray.evaluation.measured import MeasuredGenerations
+from recache_ray.evaluation.measured_gates import MeasuredGates
 from recache_ray.evaluation.pictures import BEST_RIVAL, PICTURES, pictures_of
 from recache_ray.evaluation.plots import plot_frontier, plot_step_frequency
 from recache_ray.evaluation.rivals import best_rivals
@@ -71,6 +72,7 @@ def evaluate(
     first_task_id: int = 0,
     adaptive: Mapping[str, GatedMethod] | None = None,
     memory: MeasuredGenerations | None = None,
+    gate_memory: MeasuredGates | None = None,
 ) -> Evaluation:
     """Compare the table's schedules with ``baselines`` on held-out requests and write the results into ``folder``.
 
@@ -96,6 +98,7 @@ def evaluate(
         first_task_id: lowest task id to use.
         adaptive: methods whose schedules arise during the generation, by name.
         memory: generations of given schedules measured before, which are not run again.
+        gate_memory: the same of adaptive methods.
 
     Raises:
         BadInputError: if there are no requests or the table lacks a budget.
@@ -113,6 +116,7 @@ def evaluate(
         measured.requests,
         first_task_id=first_task_id + measured.num_tasks,
         on_progress=on_progress,
+        memory=gate_memory,
     )
     shared = tuple(request for request in measured.requests if request not in gated.incomplete)
     failures = (*measured.failures, *gated.failures)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from recache_ray.errors import BadInputError, RunFailedError
-from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.measure import OnProgress
+from recache_ray.evaluation.measured_gates import MeasuredGates, run_gates
 from recache_ray.evaluation.work import Work
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
@@ -58,6 +59,7 @@ class ThresholdSearch:
         max_rounds: most thresholds tried for one budget.
         first_task_id: task ids from here on are used; :attr:`next_task_id` says how far.
         on_progress: called with (``calibrate``, tasks done, tasks in all) for each threshold.
+        memory: thresholds tried in an earlier evaluation, which do not run again; ``work`` counts them all the same.
 
     Attributes:
         work: what was run, probes of the gate left out.
@@ -78,6 +80,7 @@ class ThresholdSearch:
         max_rounds: int = MAX_ROUNDS,
         first_task_id: int = 0,
         on_progress: OnProgress | None = None,
+        memory: MeasuredGates | None = None,
     ) -> None:
         self._pool = pool
         self._gate = gate
@@ -89,6 +92,7 @@ class ThresholdSearch:
         self._tolerance = tolerance
         self._max_rounds = max_rounds
         self._on_progress = on_progress
+        self._memory = memory
         self._tried: dict[float, tuple[Schedule, ...]] = {0.0: (Schedule.full(num_steps),)}
         self.next_task_id = first_task_id
         self.work = Work()
@@ -142,7 +146,7 @@ class ThresholdSearch:
             for place, request in enumerate(self._requests)
         ]
         self.next_task_id += len(tasks)
-        results = run_tasks(self._pool, tasks, "calibrate", self._on_progress)
+        results = run_gates(self._pool, tasks, "calibrate", self._on_progress, self._memory)
         groups = [result for result in results if isinstance(result, RolloutGroup)]
         if len(groups) < len(tasks):
             failed = next(result for result in results if not isinstance(result, RolloutGroup))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recache_ray.evaluation.frontier import FrontierRow, Generated, ScheduleCost, frontier_row
-from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.measure import OnProgress
+from recache_ray.evaluation.measured_gates import MeasuredGates, run_gates
 from recache_ray.evaluation.samples import Sample, sample_of
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.types import (
@@ -92,8 +93,9 @@ def measure_gates(
     first_task_id: int = 0,
     on_progress: OnProgress | None = None,
     max_failure_share: float = 0.2,
+    memory: MeasuredGates | None = None,
 ) -> GatedMeasurements:
-    """Run every gate on every request, with all metrics.
+    """Run every gate on every request, with all metrics, where ``memory`` does not know what it did.
 
     A method that fails on more than ``max_failure_share`` of the requests is dropped: one rival that breaks must not
     take the prompts of all others with it. What the others failed on is ``incomplete``.
@@ -106,7 +108,9 @@ def measure_gates(
             gates = tuple(method.gates.values())
             tasks.append(RolloutTask(task_id, request, method.mechanism, gates=gates, all_metrics=True))
             owners.append(name)
-    results = run_tasks(pool, tasks, "adaptive", on_progress)
+    results = run_gates(pool, tasks, "adaptive", on_progress, memory)
+    if memory is not None:
+        memory.save()
     rollouts: dict[tuple[str, int, GenerationRequest], Rollout] = {}
     failed: dict[str, list[GenerationRequest]] = {name: [] for name in methods}
     for name, task, result in zip(owners, tasks, results, strict=True):
