@@ -46,8 +46,7 @@ class MeasuredGenerations:
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        self.path = folder / f"measured-{digest[:12]}.parquet"
+        self.path = memory_file(folder, "measured", identity)
         self._known: dict[_Key, dict[Schedule, RewardBreakdown]] = {}
         self._unsaved = 0
         for row in _FILE.read(self.path) if self.path.exists() else ():
@@ -92,6 +91,12 @@ class MeasuredGenerations:
         ]
         _FILE.write(pairs, self.path)
         self._unsaved = 0
+
+
+def memory_file(folder: Path, kind: str, identity: Mapping[str, object]) -> Path:
+    """Where what was measured is kept, a file for each identity."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return folder / f"{kind}-{digest[:12]}.parquet"
 
 
 def _key(request: GenerationRequest, mechanism: MechanismSpec) -> _Key:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from recache_ray.evaluation.measure import OnProgress, run_tasks
+from recache_ray.evaluation.measured import memory_file
 from recache_ray.evaluation.record_file import RecordFile
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
@@ -74,8 +74,7 @@ class MeasuredGates:
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        self.path = folder / f"gated-{digest[:12]}.parquet"
+        self.path = memory_file(folder, "gated", identity)
         rows = _FILE.read(self.path) if self.path.exists() else ()
         self._known: dict[_Key, GatedPair] = {(r.prompt, r.noise_seed, r.mechanism, r.gate): r for r in rows}
         self._unsaved = False
