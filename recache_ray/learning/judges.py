@@ -19,15 +19,13 @@ from statistics import fmean, median, pstdev
 
 from recache_ray.learning.log_domain import are_costs
 from recache_ray.learning.moves import evenly_spaced
+from recache_ray.learning.standing import CAP
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
 from recache_ray.types import GenerationRequest
 
 # Least difficulty of a prompt, as a share of the mean: one that looked easy may still turn out to be hard.
 FLOOR = 0.3
-# Most difficulty that a schedule's cost gives a prompt, in costs of the median one. More than a judge may count in a
-# standing: a picture that tips over is a hard one for whatever schedule does not tip it.
-MOST = 30.0
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,8 @@ def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _shares(costs_P: Sequence[float]) -> list[float]:
-    """Costs in units of their mean, each counting up to :data:`MOST` times the median."""
-    most = MOST * median(costs_P) or math.inf
+    """Costs in units of their mean, each counting up to :data:`~recache_ray.learning.standing.CAP` times the median."""
+    most = CAP * median(costs_P) or math.inf
     capped_P = [min(cost, most) for cost in costs_P]
     mean = fmean(capped_P) or 1.0
     return [cost / mean for cost in capped_P]

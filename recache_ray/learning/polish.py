@@ -33,8 +33,6 @@ REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
 FINAL_SHARE = 0.4
-# A schedule is begun on one in so many of the requests, and goes on by as many at a time.
-BEGUN_ON = 8
 PEAKS = 3
 CLIMBS = 2
 JUMPS = 8
@@ -91,7 +89,7 @@ class LocalSearch:
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
-        self._requests_each = max(1, len(self.requests) // BEGUN_ON)
+        self._requests_each = max(1, len(self.requests) // 4)
 
     def propose(self) -> tuple[Pair, ...]:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""

@@ -23,7 +23,7 @@ from statistics import fmean
 from recache_ray.learning.log_domain import are_costs, log_domain
 from recache_ray.schedules import Schedule
 
-CAP = 10.0
+CAP = 30.0
 _TURNS = 10
 
 
