@@ -70,7 +70,7 @@ def test_a_budget_that_a_gate_does_not_reach_is_said_with_what_it_computes(monke
     class OutOfReach:
         work = Work()
 
-        def __init__(self, *arguments: object) -> None: ...
+        def __init__(self, *arguments: object, **options: object) -> None: ...
 
         def match(self, budget: int) -> MatchedGate:
             return MatchedGate(GateSpec("fbcache", 0.25), budget, 5.4, False, Schedule.from_steps(NUM_STEPS, range(4)))
