@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
+from recache_ray.evaluation.results.equal_flops import MORE_FLOPS, at_equal_flops
 from recache_ray.evaluation.results.ranking import agreement, ranks, standings
 from recache_ray.evaluation.results.records import MethodResult, Point, Results, RunResult
 from recache_ray.evaluation.table import POLICY
 
 # LPIPS this close are of the same schedule, measured in batches of another size at most
 _LEVEL = 1e-4
-_MORE_FLOPS = 0.01
 
 
 def render_markdown(results: Results, picture: str) -> str:
@@ -26,6 +27,7 @@ def render_markdown(results: Results, picture: str) -> str:
     ]
     for run in results.runs:
         parts += [f"**{run.title}** ({run.model}, {run.num_prompts} prompts)", _families(run), _wins(run)]
+        parts += _equal_flops(run)
     parts.append("**Ranking.** LPIPS relative to evenly spaced schedules, geometric mean over budgets (place).")
     parts.append(_ranking(results))
     parts += agreement(results.runs)
@@ -85,7 +87,7 @@ def _wins(run: RunResult) -> str:
     ours = {point.budget: point for each in run.methods if each.method == POLICY for point in each.points}
     for point, method in sorted(ahead, key=lambda pair: (pair[0].budget, -pair[0].ratio)):
         own = ours[point.budget]
-        dearer = own.flops_ratio > point.flops_ratio * (1 + _MORE_FLOPS)
+        dearer = own.flops_ratio > point.flops_ratio * (1 + MORE_FLOPS)
         more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if dearer else ""
         sure = "" if point.low > 1 else ", undecided"
         lines.append(
@@ -101,6 +103,31 @@ def _wins(run: RunResult) -> str:
     head = "Where a rival wins:" if lines else "No rival wins at any budget."
     text = "\n".join([head, "", *lines]) if lines else head
     return f"{text}\n\nLevel: {', '.join(level)}." if level else text
+
+
+def _equal_flops(run: RunResult) -> list[str]:
+    """How ours stands to the rivals that spend more FLOPs at a budget, where it spends as many; nothing without any."""
+    (policy,) = [each for each in run.methods if each.method == POLICY]
+    compared = [at_equal_flops(policy, each) for each in run.methods if each.method != POLICY]
+    found = [each for each in compared if each is not None]
+    rows = []
+    for each in sorted(found, key=lambda each: -each.mean if each.ratios else math.inf):
+        worst = max(each.ratios, key=lambda budget: each.ratios[budget], default=None)
+        rows.append(
+            (
+                each.method,
+                f"{len(each.ratios)} of {len(each.ratios) + len(each.beyond)}",
+                f"{each.mean:.2g}" if worst is not None else "",
+                f"{each.ratios[worst]:.2f} at {worst}" if worst is not None else "",
+            )
+        )
+    if not rows:
+        return []
+    return [
+        "**At equal FLOPs.** The same rivals that spend more than ours at a budget, against our curve at the FLOPs "
+        "measured of them (log-linear between our budgets; their budgets that fall on it):",
+        _table(("rival", "on our curve", "ours / it", "highest, at its budget"), rows),
+    ]
 
 
 def _wins_at(point: Point) -> bool:

@@ -101,7 +101,16 @@ def test_a_rival_that_spends_more_says_so() -> None:
     points = tuple(dataclasses.replace(point, flops_ratio=point.flops_ratio / 2) for point in run.methods[2].points)
     dear = dataclasses.replace(run.methods[2], points=points)
     run = dataclasses.replace(run, methods=(*run.methods[:2], dear))
-    assert "for 2.00 times our FLOPs" in render_markdown(Results("main", "c", (run,)), "main.png")
+    text = render_markdown(Results("main", "c", (run,)), "main.png")
+    assert "for 2.00 times our FLOPs" in text
+    (row,) = [
+        line
+        for line in text.split("**At equal FLOPs.**")[1].split("**Ranking")[0].splitlines()
+        if line.startswith("| fbcache")
+    ]
+    assert row.split(" | ")[1].endswith("of 2")
+    even = made_up(0, uniform={3: 0.12, 5: 0.05})
+    assert "At equal FLOPs" not in render_markdown(Results("main", "c", (even,)), "main.png")
 
 
 def test_ranking_is_relative_to_evenly_spaced_schedules_and_seeds_are_compared() -> None:
