@@ -89,26 +89,26 @@ def run_evaluation(
                 f"{name} has no schedule for budgets {missing}; it is compared at {', '.join(map(str, reached))}"
             )
     folder, identity = Path(config.run.dir) / "evaluation", _identity(config, report)
-    gate_memory = MeasuredGates(folder, identity)
-    gates = find_gates(config, pool, mechanism_spec(config), gate_budgets(config), on_progress, gate_memory)
-    searched = find_by_search(config, pool, report.model, mechanism_spec(config), table, on_progress)
-    evaluation = evaluate(
-        pool,
-        table,
-        {**baseline_methods(config, budgets, calibration), **searched.schedules, **gates.frozen},
-        requests,
-        mechanism_spec(config),
-        step_cost(report),
-        config.evaluation,
-        folder,
-        budgets=budgets,
-        seed=config.run.seed,
-        inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
-        on_progress=phase_listener("evaluate", on_progress),
-        adaptive=gates.adaptive,
-        memory=MeasuredGenerations(folder, identity),
-        gate_memory=gate_memory,
-    )
+    with MeasuredGates(folder, identity) as gate_memory:
+        gates = find_gates(config, pool, mechanism_spec(config), gate_budgets(config), on_progress, gate_memory)
+        searched = find_by_search(config, pool, report.model, mechanism_spec(config), table, on_progress)
+        evaluation = evaluate(
+            pool,
+            table,
+            {**baseline_methods(config, budgets, calibration), **searched.schedules, **gates.frozen},
+            requests,
+            mechanism_spec(config),
+            step_cost(report),
+            config.evaluation,
+            folder,
+            budgets=budgets,
+            seed=config.run.seed,
+            inclusion={k: policy.distribution(k).inclusion().detach().tolist() for k in budgets},
+            on_progress=phase_listener("evaluate", on_progress),
+            adaptive=gates.adaptive,
+            memory=MeasuredGenerations(folder, identity),
+            gate_memory=gate_memory,
+        )
     costs = search_costs(config, table.budgets, report, calibrated, searched, gates)
     file = COSTS.write(costs, folder / "cost.parquet")
     record_evaluation(config)

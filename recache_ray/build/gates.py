@@ -78,8 +78,6 @@ def find_gates(
             matches.setdefault(name, {})[budget] = found
             on_progress(_said(name, found))
         works[name] = sum((search.work for search in searches.values()), signals if name == "teacache" else Work())
-    if memory is not None:
-        memory.save()
     chosen = config.evaluation.baselines
     return Gates(
         adaptive={

@@ -109,8 +109,6 @@ def measure_gates(
             tasks.append(RolloutTask(task_id, request, method.mechanism, gates=gates, all_metrics=True))
             owners.append(name)
     results = run_gates(pool, tasks, "adaptive", on_progress, memory)
-    if memory is not None:
-        memory.save()
     rollouts: dict[tuple[str, int, GenerationRequest], Rollout] = {}
     failed: dict[str, list[GenerationRequest]] = {name: [] for name in methods}
     for name, task, result in zip(owners, tasks, results, strict=True):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from recache_ray.evaluation.measure import OnProgress, run_tasks
 from recache_ray.evaluation.measured import memory_file
@@ -65,6 +66,8 @@ _Key = tuple[str, int, str, str]
 class MeasuredGates:
     """What gates did for one model, T and reward; ``gated-<digest>.parquet`` in a folder.
 
+    A context manager: however its block ends, what was found in it is in the file.
+
     Args:
         folder: holds the file, one per identity.
         identity: everything but request, mechanism and gate that decides a measurement.
@@ -83,13 +86,18 @@ class MeasuredGates:
     def __len__(self) -> int:
         return len(self._known)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._save()
+
     def run(
         self, pool: RolloutPool, tasks: Sequence[RolloutTask], phase: str, on_progress: OnProgress | None = None
     ) -> list[TaskResult]:
         """As :func:`~recache_ray.evaluation.measure.run_tasks`, but gates that are known do not run again.
 
-        A group states the forwards and seconds of all its gates, those that were known included. What was found is
-        kept however the run ends.
+        A group states the forwards and seconds of all its gates, those that were known included.
 
         Raises:
             RunFailedError: as ``run_tasks``, or if the file cannot be written.
@@ -102,20 +110,12 @@ class MeasuredGates:
             if isinstance(result, RolloutGroup):
                 self._add(by_id[result.task_id], result)
 
-        try:
-            results = run_tasks(pool, asked, phase, on_progress, remember)
-        except BaseException:
-            self.save()
-            raise
+        results = run_tasks(pool, asked, phase, on_progress, remember)
         failed = {result.task_id: result for result in results if not isinstance(result, RolloutGroup)}
         return [failed[task.task_id] if task.task_id in failed else self._group(task) for task in tasks]
 
-    def save(self) -> None:
-        """Write what was added; does nothing if nothing was.
-
-        Raises:
-            RunFailedError: if the file cannot be written.
-        """
+    def _save(self) -> None:
+        """Write what was added; does nothing if nothing was."""
         self._saved_at = time.monotonic()
         if self._unsaved:
             _FILE.write(self._known.values(), self.path)
@@ -143,7 +143,7 @@ class MeasuredGates:
             )
         self._unsaved = True
         if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
-            self.save()
+            self._save()
 
     def _group(self, task: RolloutTask) -> RolloutGroup:
         pairs = [self._known[_key(task.request, task, gate)] for gate in task.gates]

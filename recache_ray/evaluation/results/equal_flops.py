@@ -7,14 +7,15 @@ at the FLOPs that were measured of the rival: between two budgets log LPIPS is l
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from recache_ray.evaluation.results.records import MethodResult, Point
 
 # FLOPs this much above those of our schedule of the same budget are more
-MORE_FLOPS = 0.01
+_MORE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +46,24 @@ def at_equal_flops(policy: MethodResult, rival: MethodResult) -> EqualFlops | No
     Points whose LPIPS is 0 on either side have no ratio and count as beyond.
     """
     own = {point.budget: point for point in policy.points}
-    if not any(
-        point.budget in own and own[point.budget].flops_ratio > point.flops_ratio * (1 + MORE_FLOPS)
-        for point in rival.points
-    ):
+    if not any(point.budget in own and spends_more(point, own[point.budget]) for point in rival.points):
         return None
     ratios: dict[int, float] = {}
     for point in rival.points:
         ours = _read_off(policy.points, point.flops_ratio)
-        if ours is not None and ours > 0 and point.lpips > 0:
+        if ours > 0 and point.lpips > 0:
             ratios[point.budget] = ours / point.lpips
     return EqualFlops(rival.method, ratios, tuple(p.budget for p in rival.points if p.budget not in ratios))
 
 
-def _read_off(points: Sequence[Point], flops_ratio: float) -> float | None:
-    """Our LPIPS at a FLOPs ratio; None outside of the curve, or where it is 0."""
-    curve = sorted((point.flops_ratio, point.lpips) for point in points)
-    place = bisect_right([ratio for ratio, _ in curve], flops_ratio)
-    if place == len(curve) and curve and flops_ratio == curve[-1][0]:
-        return curve[-1][1]
-    if not 0 < place < len(curve):
-        return None
-    (low, lpips_low), (high, lpips_high) = curve[place - 1], curve[place]
-    if not min(lpips_low, lpips_high) > 0:
-        return None
-    share = math.log(flops_ratio / low) / math.log(high / low)
-    return math.exp((1 - share) * math.log(lpips_low) + share * math.log(lpips_high))
+def spends_more(rival: Point, own: Point) -> bool:
+    """Whether the FLOPs of a rival are above ours by more than rounding and the embedders explain."""
+    return own.flops_ratio > rival.flops_ratio * (1 + _MORE)
+
+
+def _read_off(points: Sequence[Point], flops_ratio: float) -> float:
+    """Our LPIPS at a FLOPs ratio; NaN outside of the curve, 0 or NaN beside a point where it is 0."""
+    curve = np.array(sorted((point.flops_ratio, point.lpips) for point in points))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flops, lpips = np.log(curve).T
+        return float(np.exp(np.interp(math.log(flops_ratio), flops, lpips, left=math.nan, right=math.nan)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from recache_ray.evaluation.results.equal_flops import MORE_FLOPS, at_equal_flops
+from recache_ray.evaluation.results.equal_flops import at_equal_flops, spends_more
 from recache_ray.evaluation.results.ranking import agreement, ranks, standings
 from recache_ray.evaluation.results.records import MethodResult, Point, Results, RunResult
 from recache_ray.evaluation.table import POLICY
@@ -87,8 +87,7 @@ def _wins(run: RunResult) -> str:
     ours = {point.budget: point for each in run.methods if each.method == POLICY for point in each.points}
     for point, method in sorted(ahead, key=lambda pair: (pair[0].budget, -pair[0].ratio)):
         own = ours[point.budget]
-        dearer = own.flops_ratio > point.flops_ratio * (1 + MORE_FLOPS)
-        more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if dearer else ""
+        more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if spends_more(point, own) else ""
         sure = "" if point.low > 1 else ", undecided"
         lines.append(
             f"* budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "

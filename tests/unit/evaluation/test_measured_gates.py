@@ -54,11 +54,13 @@ def ran(pool: ScriptedPool) -> list[tuple[GenerationRequest, MechanismSpec, Gate
 
 
 def test_only_what_is_missing_runs_and_the_figures_are_those_of_a_run_at_once(tmp_path: Path) -> None:
-    measure_gates(scripted(failing={1, 4}), methods(THREE), REQUESTS, memory=MeasuredGates(tmp_path, IDENTITY))
+    with MeasuredGates(tmp_path, IDENTITY) as memory:
+        measure_gates(scripted(failing={1, 4}), methods(THREE), REQUESTS, memory=memory)
     again = MeasuredGates(tmp_path, IDENTITY)
     assert len(again) == 4
     pool = scripted()
-    found = measure_gates(pool, methods(THREE, FOUR), REQUESTS, memory=again)
+    with again:
+        found = measure_gates(pool, methods(THREE, FOUR), REQUESTS, memory=again)
     wanted = {(request, TAYLOR, gate) for request in REQUESTS for gate in (THREE, FOUR)}
     known = {(request, TAYLOR, THREE) for index, request in enumerate(REQUESTS) if index not in (1, 4)}
     assert len(ran(pool)) == len(set(ran(pool))) and set(ran(pool)) == wanted - known
@@ -80,7 +82,8 @@ def test_only_what_is_missing_runs_and_the_figures_are_those_of_a_run_at_once(tm
 def test_what_differs_in_anything_that_decides_runs_anew(
     tmp_path: Path, identity: dict[str, object], method: dict[str, GatedMethod]
 ) -> None:
-    measure_gates(scripted(), methods(THREE), REQUESTS, memory=MeasuredGates(tmp_path, IDENTITY))
+    with MeasuredGates(tmp_path, IDENTITY) as memory:
+        measure_gates(scripted(), methods(THREE), REQUESTS, memory=memory)
     pool = scripted()
     measure_gates(pool, method, REQUESTS, memory=MeasuredGates(tmp_path, identity))
     assert len(ran(pool)) == len(REQUESTS)
@@ -90,10 +93,9 @@ def test_thresholds_tried_before_do_not_run_and_count_as_work_all_the_same(tmp_p
     def search(pool: ScriptedPool) -> ThresholdSearch:
         return ThresholdSearch(pool, THREE, REQUESTS, TAYLOR, NUM_STEPS, memory=MeasuredGates(tmp_path, IDENTITY))
 
-    memory = MeasuredGates(tmp_path, IDENTITY)
-    first = ThresholdSearch(scripted(), THREE, REQUESTS, TAYLOR, NUM_STEPS, memory=memory)
-    found = [first.match(budget) for budget in (6, 3)]
-    memory.save()
+    with MeasuredGates(tmp_path, IDENTITY) as memory:
+        first = ThresholdSearch(scripted(), THREE, REQUESTS, TAYLOR, NUM_STEPS, memory=memory)
+        found = [first.match(budget) for budget in (6, 3)]
     untouched = scripted()
     second = search(untouched)
     assert [second.match(budget) for budget in (6, 3)] == found and not untouched.tasks
@@ -125,11 +127,9 @@ def test_what_was_found_before_a_run_broke_off_is_kept(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             return super().collect()
 
-    with pytest.raises(KeyboardInterrupt):
-        measure_gates(
-            Stopped(gap_score, decide=decide, capacity=1), methods(THREE), REQUESTS,
-            memory=MeasuredGates(tmp_path, IDENTITY),
-        )  # fmt: skip
+    pool = Stopped(gap_score, decide=decide, capacity=1)
+    with pytest.raises(KeyboardInterrupt), MeasuredGates(tmp_path, IDENTITY) as memory:
+        measure_gates(pool, methods(THREE), REQUESTS, memory=memory)
     kept = len(MeasuredGates(tmp_path, IDENTITY))
     assert 0 < kept < len(REQUESTS)
     pool = scripted()
