@@ -28,7 +28,8 @@ Pair = tuple[int, Schedule]
 # Rounds a search is spread over: fewer are cheaper to wait for on a large cluster, more let the surrogate learn.
 ROUNDS = 40
 ENUMERATE_UP_TO = 500
-MAX_CANDIDATES = 1500
+# Schedules asked of the surrogate at once, over all budgets.
+MAX_CANDIDATES = 6000
 REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
@@ -254,6 +255,7 @@ class LocalSearch:
                 found = [*near, *self.starts[budget], *self._rivals[budget]]
                 found += [move for centre in near for move in moves.relocations(centre)]
                 found += [jump for centre in near for jump in moves.random_jumps(centre, JUMPS, generator)]
+                found += moves.crossovers(self._parents(budget, centres), budget)
                 if budget + 1 in centres:
                     found += moves.removals(centres[budget + 1][0])
                 if budget - 1 in centres:
@@ -262,6 +264,13 @@ class LocalSearch:
             fresh = [schedule for schedule in dict.fromkeys(found) if self._is_candidate(schedule)]
             candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES // len(centres), generator)))
         return list(candidates)
+
+    def _parents(self, budget: int, centres: Mapping[int, Sequence[Schedule]]) -> list[Schedule]:
+        """What is worth joining: the good schedules and the rivals of a budget, and the best and the rivals beside."""
+        beside = [other for other in (budget - 1, budget + 1) if other in centres]
+        found = [*centres[budget], *self._rivals[budget]]
+        found += [parent for other in beside for parent in (centres[other][0], *self._rivals[other])]
+        return list(dict.fromkeys(found))
 
     def _is_candidate(self, schedule: Schedule) -> bool:
         return schedule not in self._failed and bool(self._open(schedule))
