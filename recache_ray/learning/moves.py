@@ -54,10 +54,13 @@ def crossovers(parents: Sequence[Schedule], budget: int) -> list[Schedule]:
     """
     found: set[tuple[int, ...]] = set()
     for first, second in itertools.permutations([parent.compute_steps for parent in parents], 2):
-        for begun in range(max(1, budget - len(second)), min(budget, len(first) + 1)):
-            end = second[len(second) - (budget - begun) :]
-            if first[begun - 1] < end[0]:
-                found.add((*first[:begun], *end))
+        for begun in range(max(1, budget - len(second)), min(budget, len(first)) + 1):
+            begin, left = first[:begun], first[begun:]
+            kept = len(second) - (budget - begun)
+            dropped, end = second[:kept], second[kept:]
+            # a step to change over at lies between what is taken and what is left of either
+            if max(begin[-1:] + dropped[-1:]) < min(left[:1] + end[:1], default=0):
+                found.add(begin + end)
     found -= {parent.compute_steps for parent in parents}
     return [Schedule(parents[0].num_steps, steps) for steps in sorted(found)]
 

@@ -28,8 +28,8 @@ Pair = tuple[int, Schedule]
 # Rounds a search is spread over: fewer are cheaper to wait for on a large cluster, more let the surrogate learn.
 ROUNDS = 40
 ENUMERATE_UP_TO = 500
-# Schedules asked of the surrogate at once, over all budgets.
-MAX_CANDIDATES = 6000
+# Schedules of a budget that the surrogate is asked about in a round, before it climbs.
+MAX_CANDIDATES = 300
 REFIT_EVERY = 5
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
@@ -224,7 +224,7 @@ class LocalSearch:
             peaks = {budget: _highest(hopes, budget, PEAKS) for budget in self.starts}
             around = {s for schedules in peaks.values() for peak in schedules for s in moves.relocations(peak)}
             fresh = sorted(s for s in around if s not in hopes and self._is_candidate(s))
-            hopes |= self._hopes(surrogate, _sampled(fresh, MAX_CANDIDATES // 2, generator))
+            hopes |= self._hopes(surrogate, _sampled(fresh, len(self.starts) * MAX_CANDIDATES // 2, generator))
         wanted = self._next_requests(hopes)
         generator.shuffle(wanted)
         return wanted
@@ -262,7 +262,7 @@ class LocalSearch:
                     found += moves.additions(centres[budget - 1][0])
             begun = [schedule for schedule in near if self._is_candidate(schedule)]
             fresh = [schedule for schedule in dict.fromkeys(found) if self._is_candidate(schedule)]
-            candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES // len(centres), generator)))
+            candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES, generator)))
         return list(candidates)
 
     def _parents(self, budget: int, centres: Mapping[int, Sequence[Schedule]]) -> list[Schedule]:
