@@ -31,6 +31,8 @@ ENUMERATE_UP_TO = 500
 # Schedules of a budget that the surrogate is asked about in a round, before it climbs.
 MAX_CANDIDATES = 300
 REFIT_EVERY = 5
+# Requests a schedule is run on at a time, at most and up to a quarter of all.
+REQUESTS_EACH = 10
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
 FINAL_SHARE = 0.4
@@ -90,7 +92,7 @@ class LocalSearch:
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
-        self._requests_each = max(1, len(self.requests) // 4)
+        self._requests_each = max(1, min(len(self.requests) // 4, REQUESTS_EACH))
 
     def propose(self) -> tuple[Pair, ...]:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
