@@ -183,6 +183,7 @@ def _finalists(
     standings = Standings(measured, dict(enumerate(judges.weights)))
     surely = {schedule: standings.of(schedule) - standings.error(schedule) for schedule in measured}
     ranked = sorted((s for s in measured if s != chosen), key=lambda schedule: (-surely[schedule], schedule))
+    ranked = ranked[: 2 * FINALISTS]
     apart: list[Schedule] = [chosen]
     for schedule in ranked:
         if all(_moved(schedule, other) > 1 for other in apart):
