@@ -58,8 +58,8 @@ class LearningConfig:
     )
     num_confirming: int = knob(
         64,
-        "other validation prompts, drawn likewise from a part set aside, on which the best few schedules of a budget "
-        "and the rivals are confirmed; as many as there are, if fewer",
+        "further validation prompts, drawn likewise, on which the best few schedules of a budget and the rivals are "
+        "confirmed; as many as there are, if fewer",
         ge=0,
     )
     rivals: tuple[str, ...] = knob(

@@ -43,25 +43,26 @@ class Judges:
 
 @dataclass(frozen=True)
 class Jury:
-    """Who judges, in two circles that have nobody in common.
+    """Who judges, in two circles.
 
     Attributes:
         search: those that a search measures its schedules on.
-        confirming: those on whom its outcome is confirmed; may be nobody.
+        everyone: these first, then the further ones on whom its outcome is confirmed, in no particular order.
     """
 
     search: Judges
-    confirming: Judges
+    everyone: Judges
 
     @classmethod
     def evenly(cls, requests: Sequence[GenerationRequest]) -> Jury:
-        """All requests search: nobody is left to confirm."""
-        return cls(Judges.evenly(requests), Judges((), ()))
+        """All requests in both circles: nobody is left to confirm."""
+        judges = Judges.evenly(requests)
+        return cls(judges, judges)
 
     @property
-    def reporting(self) -> Judges:
-        """Whose mean is reported: of those that confirm, since what a search returns suits those it was searched on."""
-        return self.confirming if self.confirming.requests else self.search
+    def further(self) -> range:
+        """Numbers, among everyone, of those that only confirm."""
+        return range(len(self.search.requests), len(self.everyone.requests))
 
 
 def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
@@ -83,55 +84,37 @@ def draw_jury(
     num_further: int,
     seed: int,
 ) -> Jury:
-    """Draw ``num`` requests for the search and up to ``num_further`` others that confirm, hard ones more often.
+    """Draw ``num`` requests for the search and up to ``num_further`` more, hard ones more often.
 
-    The requests are divided first, into parts of alike difficulty, and each circle is drawn from its own part: so both
-    hold hard requests, and the mean over either, weighted, estimates the mean over all. The part of those that confirm
-    is half of all, or as much more as they need.
+    Everyone is drawn first and those of the search among them, so that either circle has weights of its own which make
+    its mean an estimate of the mean over all requests.
 
     Args:
         requests: P requests.
         rewards: of each screening schedule, one per request [P].
         num: how many to draw for the search, below P.
-        num_further: how many to confirm; as many as are left, if fewer.
+        num_further: how many more; as many as there are, if fewer.
         seed: of the drawing.
     """
     generator = random.Random(derive_seed("judges", seed))
     difficulty_P = _difficulties(list(rewards.values()))
-    further = min(num_further, len(requests) - num)
-    size = min(max(further, len(requests) // 2), len(requests) - num) if further else 0
-    apart = set(_alike(difficulty_P, size, generator))
-    kept = [index for index in range(len(requests)) if index not in apart]
+    size = min(len(requests), num + num_further)
+    chance_P = _inclusion(difficulty_P, size)
+    drawn = _systematic(chance_P, size, generator)
+    # what is left of a chance proportional to difficulty after the first drawing
+    within = _inclusion([difficulty_P[index] / chance_P[index] for index in drawn], num)
+    chosen = _systematic(within, num, generator)
+    further = sorted(set(range(size)) - set(chosen))
+    generator.shuffle(further)
     return Jury(
-        _drawn(requests, kept, difficulty_P, num, generator),
-        _drawn(requests, sorted(apart), difficulty_P, further, generator),
+        _judges(requests, [drawn[place] for place in chosen], [chance_P[drawn[p]] * within[p] for p in chosen]),
+        _judges(requests, [drawn[p] for p in (*chosen, *further)], [chance_P[drawn[p]] for p in (*chosen, *further)]),
     )
 
 
-def _alike(difficulty_P: Sequence[float], num: int, generator: random.Random) -> list[int]:
-    """``num`` of the indices, evenly spaced in the order of difficulty, from a random first one on."""
-    ranked = sorted(range(len(difficulty_P)), key=lambda index: (difficulty_P[index], index))
-    first = generator.random()
-    return [ranked[int((number + first) * len(ranked) / num)] for number in range(num)]
-
-
-def _drawn(
-    requests: Sequence[GenerationRequest],
-    among: Sequence[int],
-    difficulty_P: Sequence[float],
-    num: int,
-    generator: random.Random,
-) -> Judges:
-    """``num`` of the requests ``among`` all, each with a chance proportional to its difficulty, and their weights."""
-    if not num:
-        return Judges((), ())
-    chances = _inclusion([difficulty_P[index] for index in among], num)
-    places = _systematic(chances, num, generator)
-    total = sum(1.0 / chances[place] for place in places)
-    return Judges(
-        tuple(requests[among[place]] for place in places),
-        tuple(1.0 / chances[place] / total for place in places),
-    )
+def _judges(requests: Sequence[GenerationRequest], drawn: Sequence[int], chances: Sequence[float]) -> Judges:
+    total = sum(1.0 / chance for chance in chances)
+    return Judges(tuple(requests[index] for index in drawn), tuple(1.0 / chance / total for chance in chances))
 
 
 def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:

@@ -170,10 +170,10 @@ class TrainingLoop:
         chosen = search.best()
         if evaluations:
             confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals, self.plan.seed)
-            self._rounds("confirm", confirmation, jury.confirming, version, task_ids)
+            self._rounds("confirm", confirmation, jury.everyone, version, task_ids)
             chosen = confirmation.best()
             policy.set_validated(chosen)
-        return schedule_table(policy, self.memo, jury.reporting, chosen, self.plan.seed)
+        return schedule_table(policy, self.memo, jury.everyone, chosen, self.plan.seed)
 
     def _rounds(
         self,
