@@ -28,6 +28,7 @@ from recache_ray.distributed.admission import ask_admission
 from recache_ray.distributed.join_errors import why_not_joined
 from recache_ray.distributed.lean_node import lean_node
 from recache_ray.distributed.session_folder import session_folder
+from recache_ray.distributed.stop_signals import signal_handlers_kept
 from recache_ray.errors import BadInputError, RunFailedError
 
 _LOG = logging.getLogger(__name__)
@@ -124,14 +125,15 @@ def _start_local(folder: str) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     Config.initialize("")  # Ray has read the environment at import
     try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _temp_dir=folder,
-        )
+        with signal_handlers_kept():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+            )
     except Exception as error:
         raise RunFailedError(
             f"Ray did not start ({' '.join(str(error).split())[:200]}); try again, or set runtime.kind=inline"
@@ -154,6 +156,7 @@ def _join(address: str) -> None:
             socket.create_connection((place[2], int(place[3])), timeout=_ANSWER_S).close()  # Ray would try for minutes
             if not place[1]:
                 ask_admission(address, _ANSWER_S)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with signal_handlers_kept():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise BadInputError(f"runtime.address = {address!r}: {why_not_joined(error)}") from error

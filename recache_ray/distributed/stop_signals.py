@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to end well, and as an order the second time."""
+"""Ctrl-C and SIGTERM: as a request to end well, as an order the second time, and kept from Ray."""
 
 from __future__ import annotations
 
@@ -31,3 +31,21 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def signal_handlers_kept() -> Iterator[None]:
+    """Give SIGINT and SIGTERM back to whom they belonged before the block.
+
+    ``ray.init`` puts handlers of its own below Python's, which end the process at once with a native stack trace.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: it was not set from Python, which cannot set it again
+                signal.signal(number, handler)

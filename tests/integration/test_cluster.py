@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from dataclasses import replace
@@ -132,3 +134,22 @@ def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch: pytest
     ):
         pytest.fail("connected")
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_reaches_python_and_not_the_handlers_of_ray(number: str) -> None:
+    code = (
+        "import os, signal\n"
+        "from recache_ray.config.runtime import RuntimeConfig\n"
+        "from recache_ray.distributed.cluster import connect\n"
+        "def stop(number, frame):\n"
+        "    raise KeyboardInterrupt\n"
+        f"signal.signal(signal.{number}, stop)\n"
+        "try:\n"
+        "    with connect(RuntimeConfig(cpus_per_worker=0.0), lean=True):\n"
+        f"        os.kill(os.getpid(), signal.{number})\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped well')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped well\n", "")
