@@ -61,9 +61,8 @@ def workload(config: Config, budgets: tuple[int, ...], num_steps: int) -> tuple[
     screening = [schedule.budget for schedule in screening_schedules(num_steps, budgets)]
     screened = prompts.num_validation if polish and 0 < learning.num_judges < prompts.num_validation else 0
     further = max(0, min(learning.num_confirming, prompts.num_validation - learning.num_judges)) if screened else 0
-    everyone = learning.num_judges + further if further else 0
     finalists = FINALISTS + len(learning.rivals)
-    confirmed = len(budgets) * most_evaluations(finalists, halving(finalists, everyone))
+    confirmed = len(budgets) * most_evaluations(finalists, halving(finalists, further))
     methods = 1 + sum(
         config.evaluation.random_schedules if name == "random" else 1 for name in config.evaluation.baselines
     )

@@ -1,10 +1,10 @@
 """Which of the best schedules of a budget is the best, asked of prompts that the search has not seen.
 
 What stands highest after a search stands highest partly by luck on the very prompts it was searched on, and a rival
-may have been given up after a few of them. So the few best of every budget and all rivals run on prompts of which most
-are new to them, by sequential halving: round by round the better half goes on and runs on twice as many. The last two
-run on everybody. (Karnin, Koren and Somekh 2013, "Almost optimal exploration in multi-armed bandits".) Whoever is
-compared has been run on the same prompts: which schedule is better differs between hard prompts and others.
+may have been given up after a few of them. So the few best of every budget and all rivals run on prompts that are new
+to them, by sequential halving: round by round the better half goes on and runs on twice as many. The last two run on
+all of them. (Karnin, Koren and Somekh 2013, "Almost optimal exploration in multi-armed bandits".) The prompts searched
+on have no say again: they are for what was searched on them, by far more than for a rival as good.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 
-from recache_ray.learning.judges import Jury
+from recache_ray.learning.judges import Judges, Jury
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.polish import Pair
 from recache_ray.learning.standing import Standings
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
 
-# Schedules of a budget that are confirmed, rivals apart.
-FINALISTS = 6
+# Schedules of a budget that are confirmed, rivals apart, all searches together. Those that differ by one step only come
+# last: they fail on the same prompts, so choosing between them gains little.
+FINALISTS = 9
 # Pairs proposed at once, request by request: that many are lost when a run is killed.
 AT_ONCE = 500
 
@@ -33,25 +34,24 @@ class Confirmation:
 
     Args:
         finalists: schedules per budget, the search's own choice first.
-        jury: who judges; where nobody is further than the search's judges, the search's choice stands.
-        known: rewards of finalists by number of the request among everyone; these cost nothing.
-        seed: of the order in which everyone is asked.
+        judges: who confirms; where nobody does, the search's choice stands.
+        known: rewards of finalists by number of the request among the judges; these cost nothing.
+        seed: of the order in which judges that weigh the same are asked.
     """
 
     def __init__(
         self,
         finalists: Mapping[int, Sequence[Schedule]],
-        jury: Jury,
+        judges: Judges,
         known: Mapping[Schedule, Mapping[int, float]],
         seed: int,
     ) -> None:
-        everyone = list(enumerate(jury.everyone.weights))
-        random.Random(derive_seed("confirm", seed)).shuffle(everyone)
-        self._everyone = everyone if jury.further else []
+        size = len(judges.requests)
         self._chosen = {budget: schedules[0] for budget, schedules in finalists.items()}
-        self._left = {b: tuple(schedules if jury.further else schedules[:1]) for b, schedules in finalists.items()}
+        self._left = {b: tuple(schedules if size else schedules[:1]) for b, schedules in finalists.items()}
+        self._rounds = halving(max(map(len, self._left.values())), size)
+        self._judges = _in_order(judges, self._rounds[0][1] if self._rounds else 1, seed)
         self._rewards = {schedule: dict(known[schedule]) for left in self._left.values() for schedule in left}
-        self._rounds = halving(max(map(len, self._left.values())), len(self._everyone))
         self._round = 0
         self.spent = 0
         self._most = sum(most_evaluations(len(left), self._rounds) for left in self._left.values())
@@ -89,9 +89,13 @@ class Confirmation:
         """Per budget the schedule that stood highest after the last round; the search's own where every one failed."""
         return {budget: (*self._left[budget], chosen)[0] for budget, chosen in self._chosen.items()}
 
+    def leading(self) -> tuple[dict[int, Schedule], ...]:
+        """Whose means are the progress: the best alone."""
+        return (self.best(),)
+
     def _asked(self, number: int) -> dict[int, float]:
         """The requests that whoever is left has been run on by the end of a round, with their weights."""
-        return dict(self._everyone[: self._rounds[number][1]])
+        return dict(self._judges[: self._rounds[number][1]])
 
     def _decide(self) -> None:
         """End the round: the better half of every budget goes on."""
@@ -107,6 +111,18 @@ class Confirmation:
         told = {schedule: {request: self._rewards[schedule][request] for request in weights} for schedule in left}
         standings = Standings(told, weights)
         return tuple(sorted(left, key=lambda schedule: (-standings.of(schedule), schedule)))
+
+
+def _in_order(judges: Judges, at_first: int, seed: int) -> list[tuple[int, float]]:
+    """Numbers and weights of the judges; ``at_first`` of them at a time reach from the hard ones to the easy ones.
+
+    A hard judge was likelier to be drawn and so has less weight.
+    """
+    numbered = list(enumerate(judges.weights))
+    random.Random(derive_seed("confirm", seed)).shuffle(numbered)
+    numbered.sort(key=lambda judge: judge[1])
+    turns = -(-len(numbered) // at_first)
+    return [judge for first in range(turns) for judge in numbered[first::turns]]
 
 
 def halving(num_schedules: int, num_requests: int) -> list[tuple[int, int]]:
@@ -134,43 +150,55 @@ def start_confirmation(
     memo: RewardMemo,
     version: int,
     jury: Jury,
-    chosen: Mapping[int, Schedule],
+    chosen: Sequence[Mapping[int, Schedule]],
     rivals: Mapping[int, Sequence[Schedule]],
     seed: int,
 ) -> Confirmation:
-    """Confirm ``chosen``, what a search returned, against the best it measured and the rivals it was told of.
+    """Confirm what every search chose against the best that each measured and the rivals they were told of.
 
     Args:
         memo: what was measured, of which what is recorded up to ``version`` counts.
+        chosen: of every search of the jury, its choice per budget; the first search's stands where nobody confirms.
     """
+    each = max(1, FINALISTS // len(chosen))
+    found: dict[int, list[Schedule]] = {budget: [] for budget in chosen[0]}
+    for judges, choices in zip(jury.searches, chosen, strict=True):
+        searched = _known(memo, judges, version)
+        for budget, schedule in choices.items():
+            found[budget] += _finalists(searched, judges, schedule, each)
+    finalists = {budget: tuple(dict.fromkeys((*best, *rivals.get(budget, ())))) for budget, best in found.items()}
+    known = _known(memo, jury.confirming, version)
+    entering = {schedule for schedules in finalists.values() for schedule in schedules}
+    return Confirmation(finalists, jury.confirming, {s: known.get(s, {}) for s in entering}, seed)
+
+
+def _known(memo: RewardMemo, judges: Judges, version: int) -> dict[Schedule, dict[int, float]]:
+    """Rewards by schedule and number of the judge."""
     known: dict[Schedule, dict[int, float]] = {}
-    for number, request in enumerate(jury.everyone.requests):
+    for number, request in enumerate(judges.requests):
         for schedule, breakdown in memo.known(request, version).items():
             known.setdefault(schedule, {})[number] = breakdown.reward
-    finalists = {
-        budget: _finalists(known, jury, schedule, rivals.get(budget, ())) for budget, schedule in chosen.items()
-    }
-    for schedules in finalists.values():
-        for schedule in schedules:
-            known.setdefault(schedule, {})
-    return Confirmation(finalists, jury, known, seed)
+    return known
 
 
 def _finalists(
-    known: Mapping[Schedule, Mapping[int, float]], jury: Jury, chosen: Schedule, rivals: Sequence[Schedule]
-) -> tuple[Schedule, ...]:
-    """The choice, the best of those measured, and the rivals."""
-    weights = dict(enumerate(jury.search.weights))
-    judged = {
-        schedule: {number: reward for number, reward in rewards.items() if number in weights}
-        for schedule, rewards in known.items()
-        if schedule.budget == chosen.budget
-    }
-    judged = {schedule: rewards for schedule, rewards in judged.items() if rewards}
-    if chosen not in judged:
-        return tuple(dict.fromkeys((chosen, *rivals)))
-    standings = Standings(judged, weights)
-    top = standings.of(chosen)
-    hopeful = [s for s in judged if standings.of(s) + standings.error(s) >= top]
-    hopeful.sort(key=lambda schedule: (-standings.of(schedule), schedule))
-    return tuple(dict.fromkeys((chosen, *hopeful[: FINALISTS - 1], *rivals)))
+    searched: Mapping[Schedule, Mapping[int, float]], judges: Judges, chosen: Schedule, num: int
+) -> list[Schedule]:
+    """A search's choice and the ``num`` - 1 best of those it measured, less their standard errors."""
+    measured = {schedule: rewards for schedule, rewards in searched.items() if schedule.budget == chosen.budget}
+    if chosen not in measured:
+        return [chosen]
+    standings = Standings(measured, dict(enumerate(judges.weights)))
+    surely = {schedule: standings.of(schedule) - standings.error(schedule) for schedule in measured}
+    ranked = sorted((s for s in measured if s != chosen), key=lambda schedule: (-surely[schedule], schedule))
+    ranked = ranked[: 2 * num]
+    apart: list[Schedule] = [chosen]
+    for schedule in ranked:
+        if all(_moved(schedule, other) > 1 for other in apart):
+            apart.append(schedule)
+    return list(dict.fromkeys((*apart, *ranked)))[:num]
+
+
+def _moved(schedule: Schedule, other: Schedule) -> int:
+    """How many computed steps lie elsewhere."""
+    return len(set(schedule.compute_steps) - set(other.compute_steps))

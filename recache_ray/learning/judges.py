@@ -43,26 +43,34 @@ class Judges:
 
 @dataclass(frozen=True)
 class Jury:
-    """Who judges, in two circles.
+    """Who judges, in circles that have nobody in common.
 
     Attributes:
-        search: those that a search measures its schedules on.
-        everyone: these first, then the further ones on whom its outcome is confirmed, in no particular order.
+        searches: for each search, those that it measures its schedules on.
+        confirming: those on whom the outcomes are confirmed; may be nobody, then there is one search.
     """
 
-    search: Judges
-    everyone: Judges
+    searches: tuple[Judges, ...]
+    confirming: Judges
 
     @classmethod
     def evenly(cls, requests: Sequence[GenerationRequest]) -> Jury:
-        """All requests in both circles: nobody is left to confirm."""
-        judges = Judges.evenly(requests)
-        return cls(judges, judges)
+        """All requests are for one search: nobody is left to confirm."""
+        return cls((Judges.evenly(requests),), Judges((), ()))
 
     @property
-    def further(self) -> range:
-        """Numbers, among everyone, of those that only confirm."""
-        return range(len(self.search.requests), len(self.everyone.requests))
+    def searching(self) -> Judges:
+        """Those of all searches, one search after the other."""
+        share = 1.0 / len(self.searches)
+        return Judges(
+            tuple(request for judges in self.searches for request in judges.requests),
+            tuple(share * weight for judges in self.searches for weight in judges.weights),
+        )
+
+    @property
+    def reporting(self) -> Judges:
+        """Whose mean is reported: of those that confirm, since what a search returns suits those it was searched on."""
+        return self.confirming if self.confirming.requests else self.searching
 
 
 def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
@@ -83,38 +91,69 @@ def draw_jury(
     num: int,
     num_further: int,
     seed: int,
+    num_searches: int = 1,
 ) -> Jury:
-    """Draw ``num`` requests for the search and up to ``num_further`` more, hard ones more often.
+    """Draw ``num`` requests for each search and up to ``num_further`` others that confirm, hard ones more often.
 
-    Everyone is drawn first and those of the search among them, so that either circle has weights of its own which make
-    its mean an estimate of the mean over all requests.
+    The requests are divided first, into parts of alike difficulty, and each circle is drawn from its own part: so all
+    hold hard requests, and the mean over each, weighted, estimates the mean over all. The part of those that confirm
+    is half of all, or as much more as they need; the searches share the rest.
 
     Args:
         requests: P requests.
         rewards: of each screening schedule, one per request [P].
-        num: how many to draw for the search, below P.
-        num_further: how many more; as many as there are, if fewer.
+        num: how many to draw for a search, below P.
+        num_further: how many to confirm; as many as are left by one search, if fewer.
         seed: of the drawing.
+        num_searches: how many searches; as many as find their judges, if fewer, and one if nobody confirms.
     """
     generator = random.Random(derive_seed("judges", seed))
     difficulty_P = _difficulties(list(rewards.values()))
-    size = min(len(requests), num + num_further)
-    chance_P = _inclusion(difficulty_P, size)
-    drawn = _systematic(chance_P, size, generator)
-    # what is left of a chance proportional to difficulty after the first drawing
-    within = _inclusion([difficulty_P[index] / chance_P[index] for index in drawn], num)
-    chosen = _systematic(within, num, generator)
-    further = sorted(set(range(size)) - set(chosen))
-    generator.shuffle(further)
+    further = min(num_further, len(requests) - num)
+    apart = min(max(further, len(requests) // 2), len(requests) - num) if further else 0
+    searches = max(1, min(num_searches, (len(requests) - apart) // num)) if further else 1
+    sizes = [apart, *_evenly(len(requests) - apart, searches)]
+    confirming, *searching = _alike(difficulty_P, sizes, generator)
     return Jury(
-        _judges(requests, [drawn[place] for place in chosen], [chance_P[drawn[p]] * within[p] for p in chosen]),
-        _judges(requests, [drawn[p] for p in (*chosen, *further)], [chance_P[drawn[p]] for p in (*chosen, *further)]),
+        tuple(_drawn(requests, part, difficulty_P, num, generator) for part in searching),
+        _drawn(requests, confirming, difficulty_P, further, generator),
     )
 
 
-def _judges(requests: Sequence[GenerationRequest], drawn: Sequence[int], chances: Sequence[float]) -> Judges:
-    total = sum(1.0 / chance for chance in chances)
-    return Judges(tuple(requests[index] for index in drawn), tuple(1.0 / chance / total for chance in chances))
+def _evenly(total: int, num: int) -> list[int]:
+    """``num`` sizes that sum to ``total`` and differ by one at most."""
+    return [total // num + (index < total % num) for index in range(num)]
+
+
+def _alike(difficulty_P: Sequence[float], sizes: Sequence[int], generator: random.Random) -> list[list[int]]:
+    """The indices [P] in parts of the given sizes, each evenly spaced in the order of difficulty of what is left."""
+    left = sorted(range(len(difficulty_P)), key=lambda index: (difficulty_P[index], index))
+    parts = []
+    for size in sizes:
+        first = generator.random()
+        places = {int((number + first) * len(left) / size) for number in range(size)}
+        parts.append(sorted(left[place] for place in places))
+        left = [index for place, index in enumerate(left) if place not in places]
+    return parts
+
+
+def _drawn(
+    requests: Sequence[GenerationRequest],
+    among: Sequence[int],
+    difficulty_P: Sequence[float],
+    num: int,
+    generator: random.Random,
+) -> Judges:
+    """``num`` of the requests ``among`` all, each with a chance proportional to its difficulty, and their weights."""
+    if not among:
+        return Judges((), ())
+    chances = _inclusion([difficulty_P[index] for index in among], num)
+    places = _systematic(chances, num, generator)
+    total = sum(1.0 / chances[place] for place in places)
+    return Judges(
+        tuple(requests[among[place]] for place in places),
+        tuple(1.0 / chances[place] / total for place in places),
+    )
 
 
 def _difficulties(rewards_SP: Sequence[Sequence[float]]) -> list[float]:

@@ -1,10 +1,10 @@
-"""Where the local search looks next: small changes of good schedules, within a budget and across budgets."""
+"""Where the local search looks next: small changes of good schedules and two of them joined, also across budgets."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from recache_ray.schedules import Schedule
 
@@ -44,6 +44,25 @@ def removals(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules of the previous budget: one computed step less."""
     for step in schedule.compute_steps[1:]:
         yield Schedule.from_steps(schedule.num_steps, set(schedule.compute_steps) - {step})
+
+
+def crossovers(parents: Sequence[Schedule], budget: int) -> list[Schedule]:
+    """Every schedule of ``budget`` steps that begins as one of the parents and from some step on ends as another.
+
+    Errors add up segment by segment, so a good beginning and a good end tend to stay good together. The parents may be
+    of other budgets; what is a parent itself is not returned.
+    """
+    found: set[tuple[int, ...]] = set()
+    for first, second in itertools.permutations([parent.compute_steps for parent in parents], 2):
+        for begun in range(max(1, budget - len(second)), min(budget, len(first)) + 1):
+            begin, left = first[:begun], first[begun:]
+            kept = len(second) - (budget - begun)
+            dropped, end = second[:kept], second[kept:]
+            # a step to change over at lies between what is taken and what is left of either
+            if max(begin[-1:] + dropped[-1:]) < min(left[:1] + end[:1], default=0):
+                found.add(begin + end)
+    found -= {parent.compute_steps for parent in parents}
+    return [Schedule(parents[0].num_steps, steps) for steps in sorted(found)]
 
 
 def _exchanged(schedule: Schedule, old: int, new: int) -> Schedule:

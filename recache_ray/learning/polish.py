@@ -28,8 +28,11 @@ Pair = tuple[int, Schedule]
 # Rounds a search is spread over: fewer are cheaper to wait for on a large cluster, more let the surrogate learn.
 ROUNDS = 40
 ENUMERATE_UP_TO = 500
-MAX_CANDIDATES = 1500
+# Schedules of a budget that the surrogate is asked about in a round, before it climbs.
+MAX_CANDIDATES = 300
 REFIT_EVERY = 5
+# Requests a schedule is run on at a time, at most and up to a quarter of all.
+REQUESTS_EACH = 10
 OPTIMISM = 0.3
 # Share of the evaluations that is kept for completing the best schedules begun.
 FINAL_SHARE = 0.4
@@ -89,7 +92,7 @@ class LocalSearch:
         for measurement in measured:
             self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
-        self._requests_each = max(1, len(self.requests) // 4)
+        self._requests_each = max(1, min(len(self.requests) // 4, REQUESTS_EACH))
 
     def propose(self) -> tuple[Pair, ...]:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
@@ -223,7 +226,7 @@ class LocalSearch:
             peaks = {budget: _highest(hopes, budget, PEAKS) for budget in self.starts}
             around = {s for schedules in peaks.values() for peak in schedules for s in moves.relocations(peak)}
             fresh = sorted(s for s in around if s not in hopes and self._is_candidate(s))
-            hopes |= self._hopes(surrogate, _sampled(fresh, MAX_CANDIDATES // 2, generator))
+            hopes |= self._hopes(surrogate, _sampled(fresh, len(self.starts) * MAX_CANDIDATES // 2, generator))
         wanted = self._next_requests(hopes)
         generator.shuffle(wanted)
         return wanted
@@ -254,14 +257,22 @@ class LocalSearch:
                 found = [*near, *self.starts[budget], *self._rivals[budget]]
                 found += [move for centre in near for move in moves.relocations(centre)]
                 found += [jump for centre in near for jump in moves.random_jumps(centre, JUMPS, generator)]
+                found += moves.crossovers(self._parents(budget, centres), budget)
                 if budget + 1 in centres:
                     found += moves.removals(centres[budget + 1][0])
                 if budget - 1 in centres:
                     found += moves.additions(centres[budget - 1][0])
             begun = [schedule for schedule in near if self._is_candidate(schedule)]
             fresh = [schedule for schedule in dict.fromkeys(found) if self._is_candidate(schedule)]
-            candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES // len(centres), generator)))
+            candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES, generator)))
         return list(candidates)
+
+    def _parents(self, budget: int, centres: Mapping[int, Sequence[Schedule]]) -> list[Schedule]:
+        """What is worth joining: the good schedules and the rivals of a budget, and the best and the rivals beside."""
+        beside = [other for other in (budget - 1, budget + 1) if other in centres]
+        found = [*centres[budget], *self._rivals[budget]]
+        found += [parent for other in beside for parent in (centres[other][0], *self._rivals[other])]
+        return list(dict.fromkeys(found))
 
     def _is_candidate(self, schedule: Schedule) -> bool:
         return schedule not in self._failed and bool(self._open(schedule))

@@ -59,6 +59,7 @@ SETTINGS: tuple[tuple[dict[str, float], ...], ...] = (
         for own in (0.01, 0.05, 0.2)
     ),
     tuple({"sharpness": sharpness} for sharpness in (0.0, 0.3, 0.8)),
+    tuple({"occupancy": occupancy, "schedule_own": own} for occupancy in (0.15, 0.5, 1.5) for own in (0.01, 0.05, 0.2)),
 )
 _BUDGET, _CONSTANT, _ELSEWHERE = 2.0, 1.0, 1.0
 _TAIL = 2.0

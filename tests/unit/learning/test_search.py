@@ -1,5 +1,6 @@
 """Moves and surrogate of the local search."""
 
+import itertools
 import random
 
 import pytest
@@ -43,6 +44,33 @@ def test_moves_keep_or_change_the_budget_as_they_say():
     assert len(list(moves.removals(schedule))) == 3
     assert moves.evenly_spaced(10, 4) == Schedule(10, (0, 2, 5, 7))
     assert list(moves.random_jumps(Schedule.full(5), 3, random.Random(0))) == []
+
+
+def test_crossovers_are_the_schedules_that_follow_one_parent_up_to_a_step_and_another_from_there_on():
+    parents = [Schedule(9, (0, 1, 2, 6)), Schedule(9, (0, 4, 5, 7, 8)), Schedule(9, (0, 3, 6))]
+    for budget in (1, 3, 4, 5, 6):
+        joined = {
+            tuple(step for step in range(9) if (first if step < cut else second).computes(step))
+            for first, second in itertools.permutations(parents, 2)
+            for cut in range(1, 9)
+        } - {parent.compute_steps for parent in parents}
+        found = moves.crossovers(parents, budget)
+        assert {schedule.compute_steps for schedule in found} == {steps for steps in joined if len(steps) == budget}
+        assert found == sorted(set(found))
+
+
+def test_a_rivals_beginning_is_joined_to_the_end_of_another_of_a_neighbouring_budget():
+    mode, first, second = (
+        moves.evenly_spaced(24, 7),
+        Schedule(24, (0, *range(1, 6), 23)),
+        Schedule(24, (0, *range(17, 24))),
+    )
+    search = LocalSearch({7: [mode], 8: [second]}, (0,), [], 400, seed=0, rivals={7: [first]})
+    proposed = set()
+    while pairs := search.propose():
+        proposed |= {schedule for _, schedule in pairs}
+        search.observe(dict.fromkeys(pairs, 1.0))
+    assert Schedule(24, (0, 1, 2, 3, 21, 22, 23)) in proposed
 
 
 def correlation(predicted, actual):
