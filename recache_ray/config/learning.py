@@ -56,13 +56,6 @@ class LearningConfig:
         "0 means all, each counting the same",
         ge=0,
     )
-    num_searches: int = knob(
-        2,
-        "searches that know nothing of each other, each with judges of its own and an equal share of "
-        "polish_evaluations; the best of all are confirmed. As many as find their judges, one where nobody confirms",
-        ge=1,
-        le=8,
-    )
     num_confirming: int = knob(
         64,
         "other validation prompts, drawn likewise from a part set aside, on which the best few schedules of a budget "

@@ -13,7 +13,7 @@ class PromptsConfig:
 
     file: str = knob("", "text file with one prompt a line (UTF-8); empty means captions of the embedded model")
     num_train: int = knob(32, "prompts the policy learns from", ge=1)
-    num_validation: int = knob(144, "prompts of which learning.num_judges choose between schedules", ge=1)
+    num_validation: int = knob(288, "prompts of which learning.num_judges choose between schedules", ge=1)
     num_test: int = knob(48, "prompts of the final table and of evaluate", ge=1)
 
 

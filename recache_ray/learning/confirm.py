@@ -20,9 +20,9 @@ from recache_ray.learning.standing import Standings
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed
 
-# Schedules of a budget that are confirmed, rivals apart, all searches together. Those that differ by one step only come
-# last: they fail on the same prompts, so choosing between them gains little.
-FINALISTS = 9
+# Schedules of a budget that are confirmed, rivals apart. Those that differ by one step only come last: they fail on the
+# same prompts, so choosing between them gains little.
+FINALISTS = 8
 # Pairs proposed at once, request by request: that many are lost when a run is killed.
 AT_ONCE = 500
 
@@ -89,10 +89,6 @@ class Confirmation:
         """Per budget the schedule that stood highest after the last round; the search's own where every one failed."""
         return {budget: (*self._left[budget], chosen)[0] for budget, chosen in self._chosen.items()}
 
-    def leading(self) -> tuple[dict[int, Schedule], ...]:
-        """Whose means are the progress: the best alone."""
-        return (self.best(),)
-
     def _asked(self, number: int) -> dict[int, float]:
         """The requests that whoever is left has been run on by the end of a round, with their weights."""
         return dict(self._judges[: self._rounds[number][1]])
@@ -150,24 +146,20 @@ def start_confirmation(
     memo: RewardMemo,
     version: int,
     jury: Jury,
-    chosen: Sequence[Mapping[int, Schedule]],
+    chosen: Mapping[int, Schedule],
     rivals: Mapping[int, Sequence[Schedule]],
     seed: int,
 ) -> Confirmation:
-    """Confirm what every search chose against the best that each measured and the rivals they were told of.
+    """Confirm ``chosen``, what a search returned, against the best it measured and the rivals it was told of.
 
     Args:
         memo: what was measured, of which what is recorded up to ``version`` counts.
-        chosen: of every search of the jury, its choice per budget; the first search's stands where nobody confirms.
     """
-    each = max(1, FINALISTS // len(chosen))
-    found: dict[int, list[Schedule]] = {budget: [] for budget in chosen[0]}
-    for judges, choices in zip(jury.searches, chosen, strict=True):
-        searched = _known(memo, judges, version)
-        for budget, schedule in choices.items():
-            found[budget] += _finalists(searched, judges, schedule, each)
-    finalists = {budget: tuple(dict.fromkeys((*best, *rivals.get(budget, ())))) for budget, best in found.items()}
-    known = _known(memo, jury.confirming, version)
+    searched, known = _known(memo, jury.search, version), _known(memo, jury.confirming, version)
+    finalists = {
+        budget: _finalists(searched, jury.search, schedule, rivals.get(budget, ()))
+        for budget, schedule in chosen.items()
+    }
     entering = {schedule for schedules in finalists.values() for schedule in schedules}
     return Confirmation(finalists, jury.confirming, {s: known.get(s, {}) for s in entering}, seed)
 
@@ -182,21 +174,21 @@ def _known(memo: RewardMemo, judges: Judges, version: int) -> dict[Schedule, dic
 
 
 def _finalists(
-    searched: Mapping[Schedule, Mapping[int, float]], judges: Judges, chosen: Schedule, num: int
-) -> list[Schedule]:
-    """A search's choice and the ``num`` - 1 best of those it measured, less their standard errors."""
+    searched: Mapping[Schedule, Mapping[int, float]], judges: Judges, chosen: Schedule, rivals: Sequence[Schedule]
+) -> tuple[Schedule, ...]:
+    """The choice, the best of those measured, less their standard errors, and the rivals."""
     measured = {schedule: rewards for schedule, rewards in searched.items() if schedule.budget == chosen.budget}
     if chosen not in measured:
-        return [chosen]
+        return tuple(dict.fromkeys((chosen, *rivals)))
     standings = Standings(measured, dict(enumerate(judges.weights)))
     surely = {schedule: standings.of(schedule) - standings.error(schedule) for schedule in measured}
     ranked = sorted((s for s in measured if s != chosen), key=lambda schedule: (-surely[schedule], schedule))
-    ranked = ranked[: 2 * num]
+    ranked = ranked[: 2 * FINALISTS]
     apart: list[Schedule] = [chosen]
     for schedule in ranked:
         if all(_moved(schedule, other) > 1 for other in apart):
             apart.append(schedule)
-    return list(dict.fromkeys((*apart, *ranked)))[:num]
+    return tuple(dict.fromkeys((*[*apart, *ranked][:FINALISTS], *rivals)))
 
 
 def _moved(schedule: Schedule, other: Schedule) -> int:

@@ -43,34 +43,25 @@ class Judges:
 
 @dataclass(frozen=True)
 class Jury:
-    """Who judges, in circles that have nobody in common.
+    """Who judges, in two circles that have nobody in common.
 
     Attributes:
-        searches: for each search, those that it measures its schedules on.
-        confirming: those on whom the outcomes are confirmed; may be nobody, then there is one search.
+        search: those that a search measures its schedules on.
+        confirming: those on whom its outcome is confirmed; may be nobody.
     """
 
-    searches: tuple[Judges, ...]
+    search: Judges
     confirming: Judges
 
     @classmethod
     def evenly(cls, requests: Sequence[GenerationRequest]) -> Jury:
-        """All requests are for one search: nobody is left to confirm."""
-        return cls((Judges.evenly(requests),), Judges((), ()))
-
-    @property
-    def searching(self) -> Judges:
-        """Those of all searches, one search after the other."""
-        share = 1.0 / len(self.searches)
-        return Judges(
-            tuple(request for judges in self.searches for request in judges.requests),
-            tuple(share * weight for judges in self.searches for weight in judges.weights),
-        )
+        """All requests search: nobody is left to confirm."""
+        return cls(Judges.evenly(requests), Judges((), ()))
 
     @property
     def reporting(self) -> Judges:
         """Whose mean is reported: of those that confirm, since what a search returns suits those it was searched on."""
-        return self.confirming if self.confirming.requests else self.searching
+        return self.confirming if self.confirming.requests else self.search
 
 
 def screening_schedules(num_steps: int, budgets: Sequence[int]) -> tuple[Schedule, ...]:
@@ -91,50 +82,37 @@ def draw_jury(
     num: int,
     num_further: int,
     seed: int,
-    num_searches: int = 1,
 ) -> Jury:
-    """Draw ``num`` requests for each search and up to ``num_further`` others that confirm, hard ones more often.
+    """Draw ``num`` requests for the search and up to ``num_further`` others that confirm, hard ones more often.
 
-    The requests are divided first, into parts of alike difficulty, and each circle is drawn from its own part: so all
-    hold hard requests, and the mean over each, weighted, estimates the mean over all. The part of those that confirm
-    is half of all, or as much more as they need; the searches share the rest.
+    The requests are divided first, into parts of alike difficulty, and each circle is drawn from its own part: so both
+    hold hard requests, and the mean over either, weighted, estimates the mean over all. The part of those that confirm
+    is half of all, or as much more as they need.
 
     Args:
         requests: P requests.
         rewards: of each screening schedule, one per request [P].
-        num: how many to draw for a search, below P.
-        num_further: how many to confirm; as many as are left by one search, if fewer.
+        num: how many to draw for the search, below P.
+        num_further: how many to confirm; as many as are left, if fewer.
         seed: of the drawing.
-        num_searches: how many searches; as many as find their judges, if fewer, and one if nobody confirms.
     """
     generator = random.Random(derive_seed("judges", seed))
     difficulty_P = _difficulties(list(rewards.values()))
     further = min(num_further, len(requests) - num)
-    apart = min(max(further, len(requests) // 2), len(requests) - num) if further else 0
-    searches = max(1, min(num_searches, (len(requests) - apart) // num)) if further else 1
-    sizes = [apart, *_evenly(len(requests) - apart, searches)]
-    confirming, *searching = _alike(difficulty_P, sizes, generator)
+    size = min(max(further, len(requests) // 2), len(requests) - num) if further else 0
+    apart = set(_alike(difficulty_P, size, generator))
+    kept = [index for index in range(len(requests)) if index not in apart]
     return Jury(
-        tuple(_drawn(requests, part, difficulty_P, num, generator) for part in searching),
-        _drawn(requests, confirming, difficulty_P, further, generator),
+        _drawn(requests, kept, difficulty_P, num, generator),
+        _drawn(requests, sorted(apart), difficulty_P, further, generator),
     )
 
 
-def _evenly(total: int, num: int) -> list[int]:
-    """``num`` sizes that sum to ``total`` and differ by one at most."""
-    return [total // num + (index < total % num) for index in range(num)]
-
-
-def _alike(difficulty_P: Sequence[float], sizes: Sequence[int], generator: random.Random) -> list[list[int]]:
-    """The indices [P] in parts of the given sizes, each evenly spaced in the order of difficulty of what is left."""
-    left = sorted(range(len(difficulty_P)), key=lambda index: (difficulty_P[index], index))
-    parts = []
-    for size in sizes:
-        first = generator.random()
-        places = {int((number + first) * len(left) / size) for number in range(size)}
-        parts.append(sorted(left[place] for place in places))
-        left = [index for place, index in enumerate(left) if place not in places]
-    return parts
+def _alike(difficulty_P: Sequence[float], num: int, generator: random.Random) -> list[int]:
+    """``num`` of the indices, evenly spaced in the order of difficulty, from a random first one on."""
+    ranked = sorted(range(len(difficulty_P)), key=lambda index: (difficulty_P[index], index))
+    first = generator.random()
+    return [ranked[int((number + first) * len(ranked) / num)] for number in range(num)]
 
 
 def _drawn(
@@ -145,7 +123,7 @@ def _drawn(
     generator: random.Random,
 ) -> Judges:
     """``num`` of the requests ``among`` all, each with a chance proportional to its difficulty, and their weights."""
-    if not among:
+    if not num:
         return Judges((), ())
     chances = _inclusion([difficulty_P[index] for index in among], num)
     places = _systematic(chances, num, generator)

@@ -20,10 +20,10 @@ from recache_ray.learning.learner import Learner
 from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
+from recache_ray.learning.polish import LocalSearch
 from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome, work_metrics
 from recache_ray.learning.screening import screen
-from recache_ray.learning.side_by_side import SideBySide
-from recache_ray.learning.validation import schedule_table, start_searches, validation_metrics
+from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.tracking.base import Tracker
@@ -156,20 +156,20 @@ class TrainingLoop:
         policy = self.learner.policy
         task_ids = itertools.count(self.section.num_updates * self.section.tasks_per_update)
         jury, version = self.jury(task_ids) if evaluations else (Jury.evenly(self.validation), self.learner.version)
-        searches = start_searches(
+        search = start_search(
             policy,
             self.memo,
             version,
-            jury.searches,
+            jury.search,
             self.plan.requests,
             evaluations=evaluations,
             seed=self.plan.seed,
             rivals=self.rivals,
         )
-        version = self._rounds("polish", searches, jury.searching, version, task_ids)
-        chosen = searches.leading()[0]
+        version = self._rounds("polish", search, jury.search, version, task_ids)
+        chosen = search.best()
         if evaluations:
-            confirmation = start_confirmation(self.memo, version, jury, searches.leading(), self.rivals, self.plan.seed)
+            confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals, self.plan.seed)
             self._rounds("confirm", confirmation, jury.confirming, version, task_ids)
             chosen = confirmation.best()
             policy.set_validated(chosen)
@@ -178,7 +178,7 @@ class TrainingLoop:
     def _rounds(
         self,
         phase: Literal["polish", "confirm"],
-        search: SideBySide | Confirmation,
+        search: LocalSearch | Confirmation,
         judges: Judges,
         version: int,
         task_ids: Iterator[int],
@@ -198,7 +198,7 @@ class TrainingLoop:
             known = {pair: self.memo.get(*request_and_schedule) for pair, request_and_schedule in wanted.items()}
             search.observe({pair: None if found is None else found.reward for pair, found in known.items()})
             metrics = {
-                **self._means(phase, judges, search.leading()),
+                **self._means(phase, judges, search.best()),
                 f"{phase}/evaluations": float(search.spent),
                 **work_metrics(groups),
             }
@@ -225,7 +225,6 @@ class TrainingLoop:
             screening_schedules(self.learner.policy.num_steps, self.plan.budgets),
             num,
             self.section.num_confirming,
-            self.section.num_searches,
             seed=self.plan.seed,
             version=version + 1,
             failures=FailureLedger(self.section.max_failure_share),
@@ -238,9 +237,9 @@ class TrainingLoop:
             self.save()
         return jury, version + 1
 
-    def _means(self, phase: str, judges: Judges, leading: Sequence[Mapping[int, Schedule]]) -> dict[str, float]:
-        """Mean over budgets, and over searches, of what the schedules reached so far."""
-        rows = [row for best in leading for row in validation_metrics(self.memo, judges, best).values()]
+    def _means(self, phase: str, judges: Judges, schedules: Mapping[int, Schedule]) -> dict[str, float]:
+        """Mean over budgets of what the schedules reached so far."""
+        rows = validation_metrics(self.memo, judges, schedules).values()
         names = sorted({name for row in rows for name in row} - {"num_samples"})
         return {f"{phase}/{name}": fmean(row[name] for row in rows if name in row) for name in names}
 

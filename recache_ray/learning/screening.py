@@ -24,7 +24,6 @@ def screen(
     schedules: Sequence[Schedule],
     num: int,
     num_further: int,
-    num_searches: int,
     *,
     seed: int,
     version: int,
@@ -33,7 +32,7 @@ def screen(
     check_stop: Callable[[], None],
     meter: ProgressMeter,
 ) -> tuple[Jury, list[RolloutGroup]]:
-    """Draw ``num`` of ``requests`` for every search and ``num_further`` more, by how hard they are for ``schedules``.
+    """Draw ``num`` of ``requests`` for a search and ``num_further`` more, by how hard they are for ``schedules``.
 
     Rewards go into the memo at ``version``, and those it knows are not measured again, so that a resumed run draws
     the same. A request on which a schedule failed is never drawn.
@@ -60,4 +59,4 @@ def screen(
     if len(usable) <= num:
         return Jury.evenly(usable), measured
     rewards = {s: [found.reward for r in usable if (found := memo.get(r, s)) is not None] for s in schedules}
-    return draw_jury(usable, rewards, num, num_further, seed, num_searches), measured
+    return draw_jury(usable, rewards, num, num_further, seed), measured

@@ -11,7 +11,6 @@ from recache_ray.learning.judges import Judges
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.moves import evenly_spaced
 from recache_ray.learning.polish import LocalSearch, Measurement
-from recache_ray.learning.side_by_side import SideBySide
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.seeding import derive_seed
@@ -20,47 +19,32 @@ from recache_ray.types import GenerationRequest
 POLICY_SAMPLES = 32
 
 
-def start_searches(
+def start_search(
     policy: BudgetPolicy,
     memo: RewardMemo,
     version: int,
-    juries: Sequence[Judges],
+    judges: Judges,
     training: Sequence[GenerationRequest],
     *,
     evaluations: int,
     seed: int,
     rivals: Mapping[int, Sequence[Schedule]] | None = None,
-) -> SideBySide:
-    """A search for each jury, from the policy's modes, samples, even spacing and rivals, with its share of evaluations.
-
-    A search knows what the memo holds, as of ``version``, of its own judges and of the training requests.
-    """
-    searches = []
-    for number, judges in enumerate(juries):
-        own_seed = derive_seed("search", seed, number)
-        requests = list(dict.fromkeys((*judges.requests, *training)))
-        measured = [
-            Measurement(schedule, place, breakdown.reward)
-            for place, request in enumerate(requests)
-            for schedule, breakdown in memo.known(request, version).items()
-        ]
-        share = evaluations // len(juries) + (number < evaluations % len(juries))
-        starts = _starts(policy, own_seed)
-        numbers = range(len(judges.requests))
-        searches.append(LocalSearch(starts, numbers, measured, share, own_seed, rivals, judges.weights))
-    return SideBySide(searches)
-
-
-def _starts(policy: BudgetPolicy, seed: int) -> dict[int, tuple[Schedule, ...]]:
-    """Per budget the policy's mode, even spacing and samples of the policy."""
-    starts = {}
+) -> LocalSearch:
+    """A search from the policy's modes, samples, even spacing and rivals, knowing the memo as of ``version``."""
     with torch.no_grad():
         batch = policy.distributions()
+        starts = {}
         for budget, mode in zip(batch.budgets, batch.modes(), strict=True):
             generator = torch.Generator().manual_seed(derive_seed("starts", seed, budget))
             sampled = batch.at(budget).sample(POLICY_SAMPLES, generator)
             starts[budget] = (mode, evenly_spaced(policy.num_steps, budget), *sampled)
-    return starts
+    requests = list(dict.fromkeys((*judges.requests, *training)))
+    measured = [
+        Measurement(schedule, number, breakdown.reward)
+        for number, request in enumerate(requests)
+        for schedule, breakdown in memo.known(request, version).items()
+    ]
+    return LocalSearch(starts, range(len(judges.requests)), measured, evaluations, seed, rivals, judges.weights)
 
 
 def validation_metrics(

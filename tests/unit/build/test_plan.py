@@ -59,8 +59,8 @@ def test_screening_is_counted_where_only_some_validation_prompts_judge() -> None
     values = {**PUBLISHED_RUN, "model": FLUX, "prompts": prompts}
     by_name = {phase.name: phase for phase in make_plan(config({**values, "learning": learning})).phases}
     assert by_name["screening"].generations == 300 and by_name["screening"].computed_steps == 100 * (5 + 11 + 25)
-    # nine finalists and four rivals, of 64 prompts on an eighth, seven on a quarter, four on half, two on all
-    assert by_name["confirmation"].generations == 21 * (13 * 8 + 7 * 8 + 4 * 16 + 2 * 32)
+    # eight finalists and four rivals, of 64 prompts on an eighth, six on a quarter, three on half, two on all
+    assert by_name["confirmation"].generations == 21 * (12 * 8 + 6 * 8 + 3 * 16 + 2 * 32)
     all_judge = make_plan(config({**values, "learning": {**learning, "num_judges": 100}})).phases
     done = {phase.name: phase.generations for phase in all_judge}
     assert done["screening"] == done["confirmation"] == 0

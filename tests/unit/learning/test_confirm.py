@@ -16,7 +16,7 @@ from recache_ray.types import GenerationRequest, MechanismSpec, Prompt, RewardBr
 
 REQUESTS = [GenerationRequest(Prompt(index, f"prompt {index}"), 0) for index in range(40)]
 SEARCH = 8
-JURY = Jury((Judges.evenly(REQUESTS[:SEARCH]),), Judges.evenly(REQUESTS[SEARCH:]))
+JURY = Jury(Judges.evenly(REQUESTS[:SEARCH]), Judges.evenly(REQUESTS[SEARCH:]))
 NEW = len(REQUESTS) - SEARCH
 SCHEDULES = list(every_schedule(10, 4))[::5]
 
@@ -81,7 +81,7 @@ def test_what_was_lucky_in_the_search_is_seldom_what_is_confirmed():
         reward = noisy(seed, means, 0.2)
         known = known_of(schedules, reward)
         ranked = sorted(schedules, key=lambda schedule: -fmean(known[schedule].values()))
-        confirmation = confirming({4: ranked[:8]})
+        confirmation = confirming({4: ranked[:FINALISTS]})
         drive(confirmation, noisy(1000 + seed, means, 0.2))
         lucky += ranked[0] == schedules[0]
         confirmed += confirmation.best()[4] == schedules[0]
@@ -142,7 +142,7 @@ def test_finalists_are_the_choice_the_best_measured_and_all_rivals():
     means = {chosen: 1.0, near: 1.01, rival: 1.05, lost: 5.0} | {s: 3.0 + n for n, s in enumerate(many)}
     reward = noisy(1, means, 0.3)
     known = known_of((chosen, near, *many), reward) | known_of((rival, lost), reward, range(2))
-    confirmation = start_confirmation(memo_of(known), 1, JURY, [{4: chosen}], {4: (rival, lost)}, 0)
+    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {4: (rival, lost)}, 0)
     found = finalists_of(confirmation)
     assert {chosen, rival, lost} <= found and not found & set(many[2 * FINALISTS :]) and len(found) <= FINALISTS + 2
     later = memo_of({chosen: known[chosen]}, 1)
@@ -150,29 +150,13 @@ def test_finalists_are_the_choice_the_best_measured_and_all_rivals():
         later.record(
             RolloutGroup(0, REQUESTS[0], 0, (Rollout(other, 0.0, RewardBreakdown(-0.1), False),), 1, 1, 0.0, "t"), 9
         )
-    assert finalists_of(start_confirmation(later, 1, JURY, [{4: chosen}], {4: (rival,)}, 0)) == {chosen, rival}
-
-
-def test_every_search_sends_its_choice_and_its_best_judged_by_its_own_judges():
-    parts = (range(4), range(4, 8))
-    jury = Jury(tuple(Judges.evenly([REQUESTS[place] for place in part]) for part in parts), JURY.confirming)
-    best, *many = list(every_schedule(10, 4))[:20], list(every_schedule(10, 4))[20:40]
-    known = {
-        schedule: dict.fromkeys(part, -1.0 - 0.1 * rank)
-        for part, schedules in zip(parts, (best, *many), strict=True)
-        for rank, schedule in enumerate(schedules)
-    }
-    chosen = [{4: best[0]}, {4: many[0][0]}]
-    found = finalists_of(start_confirmation(memo_of(known), 1, jury, chosen, {}, 0))
-    for schedules in (best, *many):
-        mine = found & set(schedules)
-        assert schedules[0] in mine and len(mine) == FINALISTS // 2 and mine <= set(schedules[:FINALISTS])
+    assert finalists_of(start_confirmation(later, 1, JURY, {4: chosen}, {4: (rival,)}, 0)) == {chosen, rival}
 
 
 def test_a_choice_that_was_never_measured_is_confirmed_alone():
     mode = Schedule(10, (0, 1, 2, 3))
     confirmation = start_confirmation(
-        memo_of(known_of(SCHEDULES[1:3], noisy(0, dict.fromkeys(SCHEDULES, 1.0)))), 1, JURY, [{4: mode}], {}, 0
+        memo_of(known_of(SCHEDULES[1:3], noisy(0, dict.fromkeys(SCHEDULES, 1.0)))), 1, JURY, {4: mode}, {}, 0
     )
     assert finalists_of(confirmation) == {mode}
 
@@ -181,7 +165,7 @@ def test_what_suits_those_it_was_searched_on_has_no_bonus_for_that():
     """A hundredth of the rival's cost on each of the search's prompts, and a tenth more on every other one."""
     chosen, rival = SCHEDULES[:2]
     known = {chosen: dict.fromkeys(range(SEARCH), -0.01), rival: dict.fromkeys(range(SEARCH), -1.0)}
-    confirmation = start_confirmation(memo_of(known), 1, JURY, [{4: chosen}], {4: (rival,)}, 0)
+    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {4: (rival,)}, 0)
     asked = drive(confirmation, lambda request, schedule: -1.1 if schedule == chosen else -1.0)
     assert confirmation.best() == {4: rival} and len(asked) == 2 * NEW
 
@@ -192,7 +176,7 @@ def test_finalists_that_differ_by_more_than_one_step_come_before_those_that_do_n
     other = Schedule(30, (0, 4, 12, 20))
     rewards = {chosen: -1.0, other: -2.0} | {schedule: -1.1 - 0.01 * n for n, schedule in enumerate(near)}
     known = {schedule: dict.fromkeys(range(SEARCH), reward) for schedule, reward in rewards.items()}
-    confirmation = start_confirmation(memo_of(known), 1, JURY, [{4: chosen}], {}, 0)
+    confirmation = start_confirmation(memo_of(known), 1, JURY, {4: chosen}, {}, 0)
     assert finalists_of(confirmation) == {chosen, other, *near[: FINALISTS - 2]}
 
 
