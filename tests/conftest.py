@@ -1,7 +1,12 @@
 """What holds for every test."""
 
+import pytest
 from hypothesis import settings
 
 # an example that takes long on a busy machine is not a failure; pytest's own timeout ends what hangs
 settings.register_profile("recache_ray", deadline=None)
 settings.load_profile("recache_ray")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where the models of tests/contracts run: cpu or cuda")

@@ -99,6 +99,9 @@ class TrainingJob:
             stack.callback(lambda: tracker.close(status))
             pool = stack.enter_context(self.open_pool(config, report))
             fill_references(pool, tuple(needed), config.references.requests_per_task, report, stop)
+            if stop.is_set():  # the pool may still hold tasks
+                status = "KILLED"
+                return TrainOutcome(True, _resumable(folder))
             model = probe_model(pool, plan.mechanism, validation[0])
             try:
                 rivals = rival_schedules(config, pool, plan.mechanism, model, _heeding(stop, report))

@@ -47,9 +47,13 @@ def _bench_alpha(config: Config, progress: ProgressPrinter) -> Finished:
 BENCH_STEP = Verb(
     name="bench step",
     summary="seconds of a computed and a cached step on this machine; budgets in time need it once",
-    start="fresh",
-    useful=("run.dir", "model.num_steps", "model.device", "runtime.threads_per_worker"),
-    examples=("recache bench step", "recache bench step run.dir=runs/newton mechanism=newton2"),
+    start="plan",
+    useful=("run.dir", "model.num_steps", "model.device", "bench.random_weights", "runtime.threads_per_worker"),
+    examples=(
+        "recache bench step",
+        "recache bench step run.dir=runs/newton mechanism=newton2",
+        "recache bench step run.dir=runs/flux model=flux_dev bench.random_weights=true",
+    ),
     run=_bench_step,
 )
 

@@ -17,7 +17,7 @@ from recache_ray.errors import BadInputError
 Start = Literal["fresh", "resume", "existing", "plan"]
 """``fresh`` never looks at run.dir; ``resume`` continues a run found there; ``existing`` needs one.
 
-``plan`` is fresh, and asks for nothing that only running the model needs.
+``plan`` is fresh, and asks for nothing that only a run of many prompts needs.
 """
 
 

@@ -9,8 +9,11 @@ from recache_ray.config.knobs import knob
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Learning and search on exhaustive tables, and mechanisms side by side."""
+    """Steps, learning and search on exhaustive tables, and mechanisms side by side."""
 
+    random_weights: bool = knob(
+        False, "bench step: take a published model's shapes without its weights, which nothing is downloaded for"
+    )
     tables_dir: str = knob("tables", "folder of the exhaustive tables; kept and used again", required=True)
     num_steps: tuple[int, ...] = knob((12,), "every T of the tables, in place of model.num_steps", ge=3, le=24)
     budgets: str = knob("2..6", "budgets of the tables at every T, every schedule of each is run", required=True)

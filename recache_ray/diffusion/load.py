@@ -10,6 +10,7 @@ import diffusers
 import torch
 
 from recache_ray.config.model import ModelConfig
+from recache_ray.diffusion.device import chosen_device
 from recache_ray.diffusion.embedded import embedded_model
 from recache_ray.diffusion.families import family_of
 from recache_ray.diffusion.family import Pipeline
@@ -44,7 +45,7 @@ def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False
             section.num_steps,
             _FEW_STEPS,
         )
-    device = _device(section)
+    device = chosen_device(section)
     family = family_of(section.kind)
     folder, revision = resolve_folder(path, section.revision, expected_class=family.pipeline_class)
     check_weight_files(folder)
@@ -77,17 +78,6 @@ def load_model(section: ModelConfig, path: str, with_text_encoders: bool = False
     if with_text_encoders:
         adapter.load_text_encoders()
     return adapter
-
-
-def _device(section: ModelConfig) -> str:
-    device = section.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise BadInputError("model.device = 'cuda': this process sees no GPU; use model.device=auto or a GPU worker")
-    if device == "cpu" and section.offload != "none":
-        raise BadInputError(f"model.offload = {section.offload!r}: needs a GPU to load from; use model.offload=none")
-    return device
 
 
 def _shifted(scheduler: Any, shift: float) -> Any:

@@ -21,9 +21,15 @@ _MECHANISMS = {
 _shared = cache(make)
 
 
+@pytest.fixture(scope="session")
+def device(pytestconfig: pytest.Config) -> str:
+    """Where models run."""
+    return str(pytestconfig.getoption("--device"))
+
+
 @cache
-def _untouched(kind: str) -> Run:
-    return run(_shared(kind), [Schedule.full(T)])
+def _untouched(kind: str, device: str) -> Run:
+    return run(_shared(kind, device=device), [Schedule.full(T)])
 
 
 @pytest.fixture(params=sorted(TINY))
@@ -33,21 +39,21 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def model(kind: str) -> Model:
+def model(kind: str, device: str) -> Model:
     """A model of that kind, shared: tests leave it as it was."""
-    return _shared(kind)
+    return _shared(kind, device=device)
 
 
 @pytest.fixture
-def untouched(kind: str) -> Run:
+def untouched(kind: str, device: str) -> Run:
     """What the shared model makes without any caching."""
-    return _untouched(kind)
+    return _untouched(kind, device)
 
 
 @pytest.fixture
-def other(kind: str) -> Model:
+def other(kind: str, device: str) -> Model:
     """Another of the same class with other weights, shared as well."""
-    return _shared(kind, 1)
+    return _shared(kind, 1, device=device)
 
 
 @pytest.fixture(params=sorted(_MECHANISMS))

@@ -68,9 +68,9 @@ def test_sizes_that_the_pipeline_would_change(kind: str) -> None:
         tiny_model(kind, pipeline=pipeline, max_text_tokens=9999)
 
 
-def test_guidance_that_changes_the_number_of_forwards(kind: str) -> None:
+def test_guidance_that_changes_the_number_of_forwards(kind: str, device: str) -> None:
     """Off, on, and changed behind the adapter's back."""
-    guided, plain = make(kind), make(kind, guidance_scale=1.0)
+    guided, plain = make(kind, device=device), make(kind, guidance_scale=1.0, device=device)
     embedded = family_of(kind).guidance_mode is GuidanceMode.EMBEDDED
     assert guided.adapter.spec.evaluations_per_step == (1 if embedded else 2)
     assert plain.adapter.spec.evaluations_per_step == 1

@@ -40,8 +40,8 @@ def with_scheduler(kind: str, name: str, settings: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(("kind", "name", "settings"), SINGLE, ids=[f"{kind}-{name}" for kind, name, _ in SINGLE])
-def test_solvers_keep_their_own_history(kind: str, name: str, settings: dict[str, Any]) -> None:
-    model = make(kind, pipeline=with_scheduler(kind, name, settings))
+def test_solvers_keep_their_own_history(kind: str, name: str, settings: dict[str, Any], device: str) -> None:
+    model = make(kind, pipeline=with_scheduler(kind, name, settings), device=device)
     full = [Schedule.full(T)]
     untouched = run(model, full)
     assert len(untouched.latents) == T

@@ -1,8 +1,8 @@
 """The same model compiled, with a LoRA, quantised or offloaded: caching neither breaks nor notices it.
 
 One model per guidance mode: embedded, two calls, one doubled batch; compiled the first alone, since a whole transformer
-is traced anew at every decision. Offloading stands for the transfer to a GPU, which
-a machine without one cannot do: accelerate's hooks, which replace the transformer's forward, are real.
+is traced anew at every decision. Without ``--device cuda`` offloading has nowhere to go, but accelerate's hooks, which
+replace the transformer's forward, are real.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def fresh_compiler() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("fresh_compiler")
-def test_a_compiled_transformer() -> None:
-    model = make("flux")
+def test_a_compiled_transformer(device: str) -> None:
+    model = make("flux", device=device)
     plain, plain_cached = run(model, FULL), run(model, [PLAN], TAYLOR)
     model.pipeline.transformer = torch.compile(model.pipeline.transformer, backend="eager")
     assert distance(run(model, FULL).latents[-1], plain.latents[-1]) < TOLERANCE
@@ -64,9 +64,9 @@ def test_a_compiled_transformer() -> None:
 
 
 @pytest.mark.parametrize("kind", MODES)
-def test_a_lora(kind: str) -> None:
+def test_a_lora(kind: str, device: str) -> None:
     peft = pytest.importorskip("peft")
-    model = make(kind)
+    model = make(kind, device=device)
     before = run(model, FULL)
     config = peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False)
     model.pipeline.transformer.add_adapter(config)
@@ -75,9 +75,9 @@ def test_a_lora(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", MODES)
-def test_a_transformer_in_int8(kind: str) -> None:
+def test_a_transformer_in_int8(kind: str, device: str) -> None:
     quantization = pytest.importorskip("torchao.quantization")
-    model = make(kind)
+    model = make(kind, device=device)
     before = run(model, FULL)
     quantization.quantize_(model.pipeline.transformer, quantization.Int8WeightOnlyConfig())
     assert not identical(run(model, FULL), before)
@@ -85,14 +85,14 @@ def test_a_transformer_in_int8(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", MODES)
-def test_offloading_after_every_generation(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make(kind)
+def test_offloading_after_every_generation(kind: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(kind, device=device)
     before = run(model, FULL)
     pipeline, offloads = model.pipeline, []
 
     def offload(**_: Any) -> None:
         pipeline.remove_all_hooks()
-        _, hook = cpu_offload_with_hook(pipeline.transformer, torch.device("cpu"))
+        _, hook = cpu_offload_with_hook(pipeline.transformer, torch.device(device))
         pipeline._all_hooks = [hook]
         offloads.append(hook)
 

@@ -95,6 +95,23 @@ def test_an_interruption_during_the_evaluation_ends_it_soon_and_loses_nothing(
     assert weights(place / "late") == undisturbed
 
 
+def test_an_interruption_while_references_are_made_ends_it_soon(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    settings = [setting for setting in SETTINGS if not setting.startswith(("runtime=", "references.dir="))]
+    settings += ["references.dir=new_references", "references.requests_per_task=1", "runtime=inline"]
+    job = TrainingJob(resolve(["run.dir=first", *settings], {}, "fresh"), open_pool)
+    stop, phases = Event(), []
+
+    def stop_in_references(progress: Progress | str) -> None:
+        phases.append(progress.phase if isinstance(progress, Progress) else progress)
+        if phases[-1] == "references":
+            stop.set()
+
+    outcome = job.run(stop_in_references, stop)
+    assert outcome.interrupted and "to resume first" in outcome.text
+    assert phases.count("references") == 1 and phases[-1] == "references"
+
+
 def test_an_interruption_during_the_calibration_of_rivals_ends_it_soon(
     place: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,11 +72,12 @@ def tiny_pipeline(kind: str, seed: int = 0) -> Pipeline:
 
 def tiny_model(kind: str, seed: int = 0, *, pipeline: Pipeline | None = None, **changes: object) -> PipelineAdapter:
     """An adapter over :func:`tiny_pipeline` or another pipeline; prompts can be encoded, nothing is read from disk."""
-    made = pipeline if pipeline is not None else tiny_pipeline(kind, seed)
+    section = tiny_section(kind, **changes)
+    made = (pipeline if pipeline is not None else tiny_pipeline(kind, seed)).to(section.device)
     return PipelineAdapter(
         family_of(kind),
         made,
-        tiny_section(kind, **changes),
+        section,
         model_id=f"tiny-{kind}",
         fingerprint=state_fingerprint(made.transformer, made.vae),
         load_text_pipeline=lambda: made,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from recache_ray.build.budgets import learning_budgets
 from recache_ray.cli.main import main
@@ -31,3 +32,21 @@ def test_what_is_measured_resolves_budgets_in_time(tmp_path: Path, capsys: pytes
     (run / "config.json").write_text("{}")
     assert main(["bench", "step", f"run.dir={run}", "model.num_steps=4", "learning.budgets=250ms"]) == 2
     assert "holds a run whose budgets are times" in capsys.readouterr().err
+
+
+def test_random_weights_cost_the_flops_of_the_real_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    costs = []
+    for random in ("false", "true"):
+        run = tmp_path / random
+        assert main(["bench", "step", f"run.dir={run}", "model.num_steps=6", f"bench.random_weights={random}"]) == 0
+        assert ("random weights" in capsys.readouterr().out) == (random == "true")
+        document = json.loads((run / "step_cost.json").read_text())
+        costs.append((document["model"]["id"], document["cost"]["computed_flops"], document["cost"]["cached_flops"]))
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")
+def test_nothing_is_asked_for_that_a_step_does_not_need(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["model=flux_dev", "model.device=cuda", "bench.random_weights=true", f"run.dir={tmp_path}"]
+    assert main(["bench", "step", *settings]) == 2
+    assert "this process sees no GPU" in capsys.readouterr().err  # and not that prompts.file is empty
