@@ -47,13 +47,11 @@ def random_adapter(section: ModelConfig, architecture: Architecture, model_id: s
         BadInputError: if there is no such pipeline here, the size does not fit it, or the device is not there.
     """
     parts = _parts(section)
-    with _made_on(chosen_device(section), getattr(torch, section.dtype)) as device:
+    family, device = family_of(section.kind), chosen_device(section)
+    with _made_on(device, section.dtype):
         transformer = getattr(diffusers, architecture.transformer)(**architecture.config).eval()
+    with _made_on(device, family.vae_dtype or section.dtype):
         pipeline = parts.build(architecture, section, transformer)
-    pipeline.to(device)
-    family = family_of(section.kind)
-    if family.vae_dtype:
-        pipeline.vae.to(getattr(torch, family.vae_dtype))
     return PipelineAdapter(family, pipeline, section, model_id=model_id, fingerprint=REVISION)
 
 
@@ -76,13 +74,13 @@ def _parts(section: ModelConfig) -> _Parts:
 
 
 @contextmanager
-def _made_on(device: str, dtype: torch.dtype) -> Iterator[str]:
+def _made_on(device: str, dtype: str) -> Iterator[None]:
     """Modules made meanwhile have their parameters there at once: billions would take minutes by way of the CPU."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+    torch.set_default_dtype(getattr(torch, dtype))
     try:
         with torch.device(device):
-            yield device
+            yield
     finally:
         torch.set_default_dtype(before)
 
