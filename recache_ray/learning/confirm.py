@@ -13,9 +13,9 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 
+from recache_ray.learning.evidence import Pair
 from recache_ray.learning.judges import Judges, Jury
 from recache_ray.learning.memo import RewardMemo
-from recache_ray.learning.polish import Pair
 from recache_ray.learning.standing import Standings
 from recache_ray.schedules import Schedule
 from recache_ray.seeding import derive_seed

@@ -9,21 +9,16 @@ was told, so a resumed run replays finished rounds from the reward memo.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from recache_ray.learning import moves
-from recache_ray.learning.standing import Standing, Standings
+from recache_ray.learning.evidence import Evidence, Measurement, Pair
 from recache_ray.learning.surrogate import RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
 from recache_ray.seeding import derive_seed
-
-Pair = tuple[int, Schedule]
-"""Number of a request, and a schedule to run on it."""
 
 # Rounds a search is spread over: fewer are cheaper to wait for on a large cluster, more let the surrogate learn.
 ROUNDS = 40
@@ -39,15 +34,6 @@ FINAL_SHARE = 0.4
 PEAKS = 3
 CLIMBS = 2
 JUMPS = 8
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One measured reward; ``request`` numbers prompt and seed."""
-
-    schedule: Schedule
-    request: int
-    reward: float
 
 
 class LocalSearch:
@@ -84,15 +70,10 @@ class LocalSearch:
         self._seed = seed
         self._round = 0
         self._rivals = {budget: tuple((rivals or {}).get(budget, ())) for budget in self.starts}
-        self._rewards: dict[Schedule, dict[int, float]] = {}
-        self._failed: set[Schedule] = set()
         self._surrogate: RewardSurrogate | None = None
-        self._known: dict[int, Standings] = {}
-        self._ordered: list[int] = []
-        for measurement in measured:
-            self._rewards.setdefault(measurement.schedule, {})[measurement.request] = measurement.reward
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
         self._requests_each = max(1, min(len(self.requests) // 4, REQUESTS_EACH))
+        self._evidence = Evidence(tuple(self.starts), self.weights, measured, self._requests_each)
 
     def propose(self) -> tuple[Pair, ...]:
         """The pairs of the next round, none of them ever measured or proposed before; empty when the search is over."""
@@ -101,7 +82,7 @@ class LocalSearch:
         wanted: list[Pair] = []
         if self._round == 1:
             wanted = self._recommended()
-        if not wanted and left > 0 and self._rewards:
+        if not wanted and left > 0 and self._evidence:
             final = left <= FINAL_SHARE * self.evaluations
             wanted = (self._finalists() if final else []) or self._promising()
         wanted = wanted[:left]
@@ -110,45 +91,23 @@ class LocalSearch:
 
     def observe(self, rewards: Mapping[Pair, float | None]) -> None:
         """Take in the rewards of the proposed pairs; None marks one that failed, and its schedule is given up."""
-        self._known, self._ordered = {}, []
-        for (request, schedule), reward in rewards.items():
-            if reward is None:
-                self._failed.add(schedule)
-            else:
-                self._rewards.setdefault(schedule, {})[request] = reward
+        self._evidence.observe(rewards)
 
     def best(self) -> dict[int, Schedule]:
         """Per budget the schedule that stands highest of those run on all validation requests; else the mode."""
-        return {budget: self._best(budget)[0] for budget in self.starts}
+        return {budget: self._evidence.best(budget) or starts[0] for budget, starts in self.starts.items()}
 
     def mean_reward(self) -> float:
         """Mean over budgets of the best schedules' mean rewards; NaN while there is none."""
-        means = [reward for _, reward in map(self._best, self.starts) if reward is not None]
+        means = [self._evidence.mean(best) for best in map(self._evidence.best, self.starts) if best is not None]
         return fmean(means) if means else float("nan")
-
-    def _best(self, budget: int) -> tuple[Schedule, float | None]:
-        """The schedule that stands highest, with its mean reward as measured."""
-        judged = [
-            schedule
-            for schedule in self._rewards
-            if schedule.budget == budget and schedule not in self._failed and not self._open(schedule)
-        ]
-        if not judged:
-            return self.starts[budget][0], None
-        standings = self._standings(budget)
-        best = max(judged, key=lambda schedule: (standings.of(schedule), schedule))
-        rewards = self._rewards[best]
-        return best, math.fsum(weight * rewards[request] for request, weight in self.weights.items())
-
-    def _open(self, schedule: Schedule) -> list[int]:
-        """The validation requests this schedule has not been run on."""
-        done = self._rewards.get(schedule, {})
-        return [request for request in self.requests if request not in done]
 
     def _recommended(self) -> list[Pair]:
         """Every budget's mode on all requests, then its rivals on a few."""
-        modes = [(request, starts[0]) for starts in self.starts.values() for request in self._open(starts[0])]
-        tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in self._next(s)]
+        modes = [
+            (request, starts[0]) for starts in self.starts.values() for request in self._evidence.lacking(starts[0])
+        ]
+        tried = [(r, s) for rivals in self._rivals.values() for s in rivals for r in self._evidence.next_requests(s)]
         return list(dict.fromkeys((*modes, *tried)))
 
     def _finalists(self) -> list[Pair]:
@@ -159,61 +118,23 @@ class LocalSearch:
         """
         hopes: dict[Schedule, float] = {}
         for budget, best in self.best().items():
-            standings = self._standings(budget)
-            for schedule in self._measured(budget):
-                if self._is_candidate(schedule):
+            standings = self._evidence.standings(budget)
+            for schedule in self._evidence.measured(budget):
+                if self._evidence.is_open(schedule):
                     hope = standings.of(schedule)
-                    if self._open(best) or hope + standings.error(schedule) > standings.of(best):
+                    if self._evidence.lacking(best) or hope + standings.error(schedule) > standings.of(best):
                         hopes[schedule] = hope
         return self._next_requests(hopes)
 
     def _next_requests(self, hopes: Mapping[Schedule, float]) -> list[Pair]:
-        """For every budget, the schedules of highest hope, each on the next few of its requests.
-
-        All budgets take them in the same order, since schedules that run on the same request share a batch and the
-        forwards of their common prefixes.
-        """
+        """For every budget, the schedules of highest hope, each on the next few of its requests."""
         chosen_each = max(1, self._per_round // (len(self.starts) * self._requests_each))
         return [
             (request, schedule)
             for budget in self.starts
             for schedule in _highest(hopes, budget, chosen_each)
-            for request in self._next(schedule)
+            for request in self._evidence.next_requests(schedule)
         ]
-
-    def _next(self, schedule: Schedule) -> list[int]:
-        """The next few requests of a schedule."""
-        to_do = set(self._open(schedule))
-        return [request for request in self._order() if request in to_do][: self._requests_each]
-
-    def _order(self) -> list[int]:
-        """All requests; every few in turn reach from those that move the means of all budgets most to the least.
-
-        A schedule that does well where it is hard need not do well elsewhere, so the first few stand for all.
-        """
-        if not self._ordered:
-            shares = [self._standings(budget).shares for budget in self.starts]
-            ranked = sorted(self.requests, key=lambda r: (-math.fsum(share[r] for share in shares), r))
-            turns = -(-len(ranked) // self._requests_each)
-            self._ordered = [request for first in range(turns) for request in ranked[first::turns]]
-        return self._ordered
-
-    def _measured(self, budget: int, judged: bool = True) -> dict[Schedule, dict[int, float]]:
-        """The schedules of a budget that were run on validation requests, with their rewards there; or on others."""
-        found = {
-            schedule: {request: reward for request, reward in rewards.items() if (request in self.weights) == judged}
-            for schedule, rewards in self._rewards.items()
-            if schedule.budget == budget
-        }
-        return {schedule: rewards for schedule, rewards in found.items() if rewards}
-
-    def _standings(self, budget: int) -> Standings:
-        """Of this budget; before anything is known at it, of the nearest one where something is."""
-        if budget not in self._known:
-            near = sorted(self.starts, key=lambda other: abs(math.log(other / budget)))
-            found = next((measured for measured in map(self._measured, near) if measured), {})
-            self._known[budget] = Standings(found, self.weights)
-        return self._known[budget]
 
     def _promising(self) -> list[Pair]:
         """For every budget, the candidates of highest optimistic prediction, each on its next few requests."""
@@ -225,7 +146,7 @@ class LocalSearch:
             # Climb on the surrogate: look around the most hopeful candidates too, without measuring them.
             peaks = {budget: _highest(hopes, budget, PEAKS) for budget in self.starts}
             around = {s for schedules in peaks.values() for peak in schedules for s in moves.relocations(peak)}
-            fresh = sorted(s for s in around if s not in hopes and self._is_candidate(s))
+            fresh = sorted(s for s in around if s not in hopes and self._evidence.is_open(s))
             hopes |= self._hopes(surrogate, _sampled(fresh, len(self.starts) * MAX_CANDIDATES // 2, generator))
         wanted = self._next_requests(hopes)
         generator.shuffle(wanted)
@@ -243,7 +164,7 @@ class LocalSearch:
         for index in surrogate.fitted().argsort(descending=True, stable=True).tolist():
             schedule = surrogate.schedules[index]
             near = centres[schedule.budget]
-            if len(near) < 1 + PEAKS and schedule not in near and schedule not in self._failed:
+            if len(near) < 1 + PEAKS and schedule not in near and not self._evidence.failed(schedule):
                 near.append(schedule)
         return centres
 
@@ -262,8 +183,8 @@ class LocalSearch:
                     found += moves.removals(centres[budget + 1][0])
                 if budget - 1 in centres:
                     found += moves.additions(centres[budget - 1][0])
-            begun = [schedule for schedule in near if self._is_candidate(schedule)]
-            fresh = [schedule for schedule in dict.fromkeys(found) if self._is_candidate(schedule)]
+            begun = [schedule for schedule in near if self._evidence.is_open(schedule)]
+            fresh = [schedule for schedule in dict.fromkeys(found) if self._evidence.is_open(schedule)]
             candidates |= dict.fromkeys((*begun, *_sampled(fresh, MAX_CANDIDATES, generator)))
         return list(candidates)
 
@@ -274,26 +195,13 @@ class LocalSearch:
         found += [parent for other in beside for parent in (centres[other][0], *self._rivals[other])]
         return list(dict.fromkeys(found))
 
-    def _is_candidate(self, schedule: Schedule) -> bool:
-        return schedule not in self._failed and bool(self._open(schedule))
-
     def _fitted(self) -> RewardSurrogate:
         """The surrogate on everything measured, its variances chosen anew every few rounds."""
-        everything = [standing for budget in self.starts for standing in self._everyone(budget)]
+        everything = [standing for budget in self.starts for standing in self._evidence.everyone(budget)]
         keep = self._surrogate is not None and self._round % REFIT_EVERY
         variances = self._surrogate.variances if keep and self._surrogate else None
         self._surrogate = fit_surrogate(everything, variances)
         return self._surrogate
-
-    def _everyone(self, budget: int) -> list[Standing]:
-        """The schedules measured, by what validation requests say of them, or else by what others do."""
-        judged, others = self._measured(budget), self._measured(budget, judged=False)
-        elsewhere = {schedule: rewards for schedule, rewards in others.items() if schedule not in judged}
-        evenly = {request: 1.0 for rewards in elsewhere.values() for request in rewards}
-        return [
-            *(self._standings(budget).everyone() if judged else ()),
-            *(Standings(elsewhere, evenly).everyone(elsewhere=True) if elsewhere else ()),
-        ]
 
 
 def _highest(hopes: Mapping[Schedule, float], budget: int, num: int) -> list[Schedule]:

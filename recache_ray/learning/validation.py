@@ -7,10 +7,11 @@ from statistics import fmean
 
 import torch
 
+from recache_ray.learning.evidence import Measurement
 from recache_ray.learning.judges import Judges
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.moves import evenly_spaced
-from recache_ray.learning.polish import LocalSearch, Measurement
+from recache_ray.learning.polish import LocalSearch
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.seeding import derive_seed

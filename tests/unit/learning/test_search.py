@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from recache_ray.learning import moves
-from recache_ray.learning.polish import LocalSearch, Measurement
+from recache_ray.learning.evidence import Measurement
+from recache_ray.learning.polish import LocalSearch
 from recache_ray.learning.standing import Standing
 from recache_ray.learning.surrogate import MAX_FITTED, fit_surrogate
 from recache_ray.schedules import Schedule
