@@ -15,7 +15,7 @@ from threading import Event
 import pytest
 
 from recache_ray.build.pool import open_pool
-from recache_ray.build.training_job import TrainingJob
+from recache_ray.build.training_job import TrainingJob, TrainOutcome
 from recache_ray.cli.resolve import resolve
 from recache_ray.learning.progress import Progress
 
@@ -78,15 +78,8 @@ def test_an_interruption_during_the_evaluation_ends_it_soon_and_loses_nothing(
     place: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place)
-    inline = [setting for setting in SETTINGS if not setting.startswith("runtime=")]
-    job = TrainingJob(resolve(["run.dir=late", *inline, "runtime=inline"], {}, "fresh"), open_pool)
-    stop = Event()
-
-    def stop_in_evaluation(progress: Progress | str) -> None:
-        if isinstance(progress, Progress) and progress.phase == "evaluate":
-            stop.set()
-
-    outcome = job.run(stop_in_evaluation, stop)
+    job = inline_job("late")
+    outcome, _ = stopped_in("evaluate", job)
     assert outcome.interrupted and "goes on evaluating" in outcome.text
     assert weights(place / "late") == undisturbed
     assert not (place / "late" / "evaluation" / "frontier.csv").exists()
@@ -97,17 +90,8 @@ def test_an_interruption_during_the_evaluation_ends_it_soon_and_loses_nothing(
 
 def test_an_interruption_while_references_are_made_ends_it_soon(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
-    settings = [setting for setting in SETTINGS if not setting.startswith(("runtime=", "references.dir="))]
-    settings += ["references.dir=new_references", "references.requests_per_task=1", "runtime=inline"]
-    job = TrainingJob(resolve(["run.dir=first", *settings], {}, "fresh"), open_pool)
-    stop, phases = Event(), []
-
-    def stop_in_references(progress: Progress | str) -> None:
-        phases.append(progress.phase if isinstance(progress, Progress) else progress)
-        if phases[-1] == "references":
-            stop.set()
-
-    outcome = job.run(stop_in_references, stop)
+    job = inline_job("first", "references.dir=new_references", "references.requests_per_task=1")
+    outcome, phases = stopped_in("references", job)
     assert outcome.interrupted and "to resume first" in outcome.text
     assert phases.count("references") == 1 and phases[-1] == "references"
 
@@ -116,20 +100,29 @@ def test_an_interruption_during_the_calibration_of_rivals_ends_it_soon(
     place: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place)
-    inline = [setting for setting in SETTINGS if not setting.startswith("runtime=")]
-    job = TrainingJob(resolve(["run.dir=early", *inline, "runtime=inline"], {}, "fresh"), open_pool)
-    stop, phases = Event(), []
-
-    def stop_in_calibration(progress: Progress | str) -> None:
-        phases.append(progress.phase if isinstance(progress, Progress) else progress)
-        if phases[-1] == "calibrate":
-            stop.set()
-
-    outcome = job.run(stop_in_calibration, stop)
+    job = inline_job("early")
+    outcome, phases = stopped_in("calibrate", job)
     assert outcome.interrupted and "to resume early" in outcome.text
     assert phases.count("calibrate") == 1 and phases[-1] == "calibrate"
     assert not job.run(lambda _: None, Event()).interrupted
     assert weights(place / "early") == undisturbed
+
+
+def inline_job(name: str, *settings: str) -> TrainingJob:
+    inline = [setting for setting in SETTINGS if not setting.startswith("runtime=")]
+    return TrainingJob(resolve([f"run.dir={name}", *inline, "runtime=inline", *settings], {}, "fresh"), open_pool)
+
+
+def stopped_in(phase: str, job: TrainingJob) -> tuple[TrainOutcome, list[str]]:
+    """Run it and set its stop event at the first report of a phase; the outcome, and everything it reported."""
+    stop, reported = Event(), []
+
+    def listen(progress: Progress | str) -> None:
+        reported.append(progress.phase if isinstance(progress, Progress) else progress)
+        if reported[-1] == phase:
+            stop.set()
+
+    return job.run(listen, stop), reported
 
 
 def start(place: Path, name: str, settings: list[str]) -> subprocess.Popen[bytes]:
