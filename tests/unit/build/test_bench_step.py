@@ -20,8 +20,10 @@ def test_what_is_measured_resolves_budgets_in_time(tmp_path: Path, capsys: pytes
     run = tmp_path / "run"
     arguments = [f"run.dir={run}", "model.num_steps=4", "learning.budgets=2..3"]
     assert main(["bench", "step", *arguments]) == 0
-    assert f"wrote {run / 'step_cost.json'}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"wrote {run / 'step_cost.json'}" in printed
     cost = json.loads((run / "step_cost.json").read_text())["cost"]
+    assert f"({cost['computed_flops'] / cost['computed_s'] / 1e12:.3g} TFLOP/s)" in printed
     counted = count_forward(architecture_of_folder(model_path(), 24), Size(64, 64))
     assert (cost["computed_flops"], cost["cached_flops"]) == (counted.flops, counted.cached_flops)
     assert 0 < cost["cached_s"] < cost["computed_s"]
