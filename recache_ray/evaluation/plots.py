@@ -26,6 +26,9 @@ from recache_ray.tracking.jsonl import MetricsLine
 _INK, _GRID = "#22303c", "#e3e7eb"
 POLICY_COLOUR = "#c8321f"
 OTHER_COLOURS = ("#2a78b5", "#2f9e6e", "#8a5fb0", "#b07c1e", "#4d5a66", "#bf5b92")
+_POLICY_LOOK: dict[str, Any] = {"color": POLICY_COLOUR, "linewidth": 2.4, "marker": "o", "markersize": 5.5, "zorder": 3}
+_ROUNDS = (("s", "-"), ("^", "--"), ("D", ":"))
+"""Marker and dashes of the first methods, of those after the colours are used up, and of those after that."""
 _BLUES = LinearSegmentedColormap.from_list("steps", ("#f4f7fa", "#9cc3e0", "#2a78b5", "#123a5c"))
 _LEARNING_PANELS = {
     "Reward (higher is better)": "reward/mean",
@@ -53,6 +56,17 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+def rival_looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """How to draw each rival's line, no two alike: every round of the colours has dashes and a marker of its own."""
+    looks: dict[str, dict[str, Any]] = {}
+    for number, label in enumerate(sorted(set(labels))):
+        turn, place = divmod(number, len(OTHER_COLOURS))
+        marker, dashes = _ROUNDS[turn % len(_ROUNDS)]
+        look = {"linewidth": 1.5, "markersize": 3.5, "zorder": 2, "marker": marker, "linestyle": dashes}
+        looks[label] = {"color": OTHER_COLOURS[place], **look}
+    return looks
+
+
 def plot_frontier(rows: Iterable[FrontierRow], path: Path) -> Path:
     """Draw LPIPS with its 95% intervals (log scale) and PSNR against the budget, one line per method and mechanism.
 
@@ -63,30 +77,21 @@ def plot_frontier(rows: Iterable[FrontierRow], path: Path) -> Path:
     for row in listed:
         lines.setdefault((row.schedule, row.mechanism), []).append(row)
     several = len({row.mechanism for row in listed}) > 1
-    colours = dict(zip(sorted({name for name, _ in lines} - {POLICY}), OTHER_COLOURS * 9, strict=False)) | {
-        POLICY: POLICY_COLOUR
-    }
+    labels = {line: f"{line[0]} · {line[1]}" if several else line[0] for line in lines}
+    looks = rival_looks(label for line, label in labels.items() if line[0] != POLICY)
 
     def draw(figure: Figure) -> None:
         with_psnr = any(row.psnr is not None for row in listed)
         axes = figure.subplots(1, 2 if with_psnr else 1, squeeze=False)[0]
-        for (name, mechanism), points in sorted(lines.items(), key=lambda item: item[0][0] == POLICY):
+        for line, points in sorted(lines.items(), key=lambda item: item[0][0] == POLICY):
             points.sort(key=lambda row: row.budget)
-            leading = name == POLICY
-            look = {
-                "color": colours[name],
-                "linewidth": 2.4 if leading else 1.5,
-                "marker": "o" if leading else "s",
-                "markersize": 5.5 if leading else 3.5,
-                "zorder": 3 if leading else 2,
-                "label": f"{name} · {mechanism}" if several else name,
-            }
+            look = {"label": labels[line], **looks.get(labels[line], _POLICY_LOOK)}
             seen = [row for row in points if row.lpips >= LPIPS_FLOOR]
             budgets = [row.budget for row in seen]
             axes[0].plot(budgets, [row.lpips for row in seen], **look)
             low = [max(row.lpips_ci_low, row.lpips * 1e-3) for row in seen]
             high = [row.lpips_ci_high for row in seen]
-            axes[0].fill_between(budgets, low, high, color=colours[name], alpha=0.13, linewidth=0)
+            axes[0].fill_between(budgets, low, high, color=look["color"], alpha=0.13, linewidth=0)
             if with_psnr:
                 measured = [row for row in points if row.psnr is not None]
                 axes[1].plot([row.budget for row in measured], [row.psnr for row in measured], **look)
@@ -100,11 +105,11 @@ def plot_frontier(rows: Iterable[FrontierRow], path: Path) -> Path:
             axes[1].set_ylabel("dB")
         for axis in axes:
             _label_budgets(axis, listed)
-        handles, labels = axes[0].get_legend_handles_labels()
-        order = sorted(range(len(labels)), key=lambda i: not labels[i].startswith(POLICY))
+        handles, names = axes[0].get_legend_handles_labels()
+        order = sorted(range(len(names)), key=lambda i: not names[i].startswith(POLICY))
         figure.legend(
             [handles[i] for i in order],
-            [labels[i] for i in order],
+            [names[i] for i in order],
             loc="outside lower center",
             ncols=min(5, len(order)),
         )
