@@ -1,5 +1,7 @@
 """What holds for every test."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -10,3 +12,13 @@ settings.load_profile("recache_ray")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where the models of tests/contracts run: cpu or cuda")
+
+
+@pytest.fixture
+def fresh_compiler() -> Iterator[None]:
+    """Nothing that was compiled before, and nothing left behind."""
+    import torch
+
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()

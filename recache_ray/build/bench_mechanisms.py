@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from threading import Event
 
 from rich.console import Console
 from rich.table import Table
@@ -72,7 +71,7 @@ def bench_mechanisms(config: Config, on_progress: OnProgress) -> str:
     schedules = {budget: uniform(config.model.num_steps, budget) for budget in evaluation_budgets(config)}
     clock, rows = PhaseClock("bench", len(mechanisms)), []
     with open_pool(config, on_progress) as pool:
-        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        fill_references(pool, requests, config.references.requests_per_task, on_progress)
         for mechanism in mechanisms:
             rows.append(_measured(pool, mechanism, schedules, requests))
             on_progress(clock.at(len(rows)))

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from threading import Event
 
 from recache_ray.baselines.lemica import least_gap
 from recache_ray.baselines.offline import Calibration, Need, needs
@@ -81,7 +80,7 @@ def calibration_for(
         if (stored := load_calibration(folder, need.value, key)) is not None:
             works[need] = stored[1]
             return stored[0]
-        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        fill_references(pool, requests, config.references.requests_per_task, on_progress)
         figures, cost = measure()
         works[need] = cost
         save_calibration(folder, need.value, key, figures, cost)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from threading import Event
 
 from recache_ray.build.evaluation import check_evaluation, run_evaluation
 from recache_ray.build.gates import gate_requests
@@ -38,7 +37,7 @@ def evaluate(config: Config, on_progress: OnProgress) -> str:
         opened.confirm()
         pool = stack.enter_context(open_pool(config, on_progress))
         needed = (*requests, *gate_requests(config))
-        fill_references(pool, needed, config.references.requests_per_task, on_progress, Event())
+        fill_references(pool, needed, config.references.requests_per_task, on_progress)
         evaluation = run_evaluation(config, pool, table, policy, on_progress)
         log_evaluation(opened.tracker, evaluation)
     files = "\n".join(f"wrote {file}" for file in evaluation.files)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from threading import Event
 
-from recache_ray.learning.progress import Phase, Progress
+from recache_ray.learning.progress import Interrupted, Phase, Progress
 
 OnProgress = Callable[[Progress | str], None]
 """Receives a progress record, or a line of text worth showing by itself."""
+
+
+def heeding(stop: Event, report: OnProgress) -> OnProgress:
+    """``report`` that ends what reports by :class:`Interrupted` once ``stop`` is set."""
+
+    def heed(progress: Progress | str) -> None:
+        report(progress)
+        if stop.is_set():
+            raise Interrupted
+
+    return heed
 
 
 def phase_listener(phase: Phase, on_progress: OnProgress) -> Callable[[str, int, int], None]:

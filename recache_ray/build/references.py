@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 
 from recache_ray.build.model_check import check_model
 from recache_ray.build.progress import OnProgress, PhaseClock
@@ -23,11 +22,11 @@ def fill_references(
     requests: Sequence[GenerationRequest],
     requests_per_task: int,
     on_progress: OnProgress,
-    stop: Event,
 ) -> int:
     """Have the pool make and store the missing references of ``requests``; returns how many were missing.
 
-    Workers skip what is stored, so this is resumable at any moment and cheap to repeat.
+    Workers skip what is stored, so this is resumable at any moment and cheap to repeat. ``on_progress`` is called at
+    least every second and may raise to end it; the pool then still holds tasks and is only good for closing.
 
     Raises:
         RunFailedError: if a reference cannot be made.
@@ -40,7 +39,7 @@ def fill_references(
     sizes = {task.task_id: len(task.requests) for task in tasks}
     waiting = iter(tasks)
     done = written = 0
-    while done < len(requests) and not stop.is_set():
+    while done < len(requests):
         while pool.in_flight < 2 * pool.capacity and (task := next(waiting, None)) is not None:
             pool.submit(task)
         for result in pool.collect(timeout_s=1.0):
@@ -62,6 +61,6 @@ def fill(config: Config, on_progress: OnProgress) -> str:
     every = (*prompts.train, *prompts.validation, *prompts.test)
     requests = tuple(dict.fromkeys((*requests_of(every), *evaluation_requests(config))))
     with open_pool(config, on_progress) as pool:
-        written = fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        written = fill_references(pool, requests, config.references.requests_per_task, on_progress)
     stored = len(requests) - written
     return f"references: {written} made, {stored} were stored already, in {Path(config.references.dir)}"

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,7 @@ def _tables_at(
         references=replace(config.references, dir=str(references)),
     )
     with open_pool(config, on_progress) as pool:
-        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        fill_references(pool, requests, config.references.requests_per_task, on_progress)
         folders = [_folder(config, pool, mechanism, requests[0]) for mechanism in mechanisms]
         places = list(zip(mechanisms, folders, strict=True))
         _measure_missing(pool, places, requests, budgets, num_steps, on_progress)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from threading import Event
 
 from recache_ray.baselines.annealing import PUBLISHED
 from recache_ray.baselines.searches import SEARCHES
@@ -127,7 +126,7 @@ def find_by_search(
             search = SEARCHES[name](num_steps, budget, evaluations=limit, seed=config.run.seed)
             journal = SearchJournal(folder / f"k{budget:02}.jsonl", num_steps)
             planned[name, budget] = Planned(search, journal, min(limit, num_schedules(num_steps, budget)))
-    fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+    fill_references(pool, requests, config.references.requests_per_task, on_progress)
     found = run_searches(
         pool, planned, requests, mechanism, _judge(config), on_progress=phase_listener("search", on_progress)
     )

@@ -14,7 +14,7 @@ from recache_ray.build.budgets import learning_budgets
 from recache_ray.build.evaluation import check_evaluation, run_evaluation
 from recache_ray.build.mechanism import mechanism_spec
 from recache_ray.build.probe import probe_model, step_cost
-from recache_ray.build.progress import OnProgress
+from recache_ray.build.progress import OnProgress, heeding
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import evaluation_requests, prompt_set, requests_of
 from recache_ray.build.rivals import check_rivals, rival_schedules
@@ -28,9 +28,9 @@ from recache_ray.evaluation.evaluate import log_evaluation
 from recache_ray.evaluation.plots import plot_learning_curve
 from recache_ray.learning.checkpoint import Checkpoint, CheckpointStore
 from recache_ray.learning.learner import Learner
-from recache_ray.learning.loop import Interrupted, TrainingLoop
+from recache_ray.learning.loop import TrainingLoop
 from recache_ray.learning.plan import TaskPlan
-from recache_ray.learning.progress import Progress
+from recache_ray.learning.progress import Interrupted
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import ScheduleTable
@@ -98,13 +98,11 @@ class TrainingJob:
             tracker = opened.tracker
             stack.callback(lambda: tracker.close(status))
             pool = stack.enter_context(self.open_pool(config, report))
-            fill_references(pool, tuple(needed), config.references.requests_per_task, report, stop)
-            if stop.is_set():  # the pool may still hold tasks
-                status = "KILLED"
-                return TrainOutcome(True, _resumable(folder))
-            model = probe_model(pool, plan.mechanism, validation[0])
+            heed = heeding(stop, report)
             try:
-                rivals = rival_schedules(config, pool, plan.mechanism, model, _heeding(stop, report))
+                fill_references(pool, tuple(needed), config.references.requests_per_task, heed)
+                model = probe_model(pool, plan.mechanism, validation[0])
+                rivals = rival_schedules(config, pool, plan.mechanism, model, heed)
             except Interrupted:
                 status = "KILLED"
                 return TrainOutcome(True, _resumable(folder))
@@ -130,7 +128,7 @@ class TrainingJob:
                 return TrainOutcome(True, _resumable(folder))
             table = publish(config, learner.policy, outcome.table, model, facts, tracker)
             try:
-                evaluation = run_evaluation(config, pool, table, learner.policy, _heeding(stop, report), model)
+                evaluation = run_evaluation(config, pool, table, learner.policy, heed, model)
             except Interrupted:
                 status = "KILLED"
                 return TrainOutcome(
@@ -142,17 +140,6 @@ class TrainingJob:
                 tracker.log_artifact(plot_learning_curve(lines, folder / "evaluation" / "learning.png"), "evaluation")
             status = "FINISHED"
         return TrainOutcome(False, summarise(config, evaluation, outcome, loop.meter, time.monotonic() - started_s))
-
-
-def _heeding(stop: Event, report: OnProgress) -> OnProgress:
-    """``report`` that ends what reports by :class:`Interrupted` once ``stop`` is set."""
-
-    def heed(progress: Progress | str) -> None:
-        report(progress)
-        if stop.is_set():
-            raise Interrupted
-
-    return heed
 
 
 def _resumable(folder: Path) -> str:

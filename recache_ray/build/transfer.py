@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 
 from recache_ray.baselines.registry import baseline_schedules
 from recache_ray.build.budgets import evaluation_budgets
@@ -175,7 +174,7 @@ def _measured(
         on_progress(clocks.setdefault(phase, PhaseClock("evaluate", total)).at(done))
 
     with open_pool(there, on_progress) as pool:
-        fill_references(pool, requests, config.references.requests_per_task, on_progress, Event())
+        fill_references(pool, requests, config.references.requests_per_task, on_progress)
         report = probe_model(pool, mechanism, requests[0])
         measured = measure(pool, methods, requests, mechanism, on_progress=progress)
     return compare_transfer(

@@ -11,7 +11,7 @@ from typing import Any
 
 from recache_ray.build.model_check import check_model
 from recache_ray.build.pool import check_runtime, open_pool
-from recache_ray.build.progress import OnProgress
+from recache_ray.build.progress import OnProgress, heeding
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import prompt_set, requests_of
 from recache_ray.build.run_folder import claim_run_folder
@@ -24,6 +24,7 @@ from recache_ray.distributed import tuning
 from recache_ray.distributed.stop_signals import stop_signals
 from recache_ray.errors import BadInputError
 from recache_ray.evaluation.atomic_file import replace_atomically
+from recache_ray.learning.progress import Interrupted
 from recache_ray.types import GenerationRequest
 
 _ROLE = "settings"
@@ -106,9 +107,10 @@ class _Tuning:
             return
         with stop_signals() as stop, open_pool(self._config, self._on_progress) as pool:
             size = self._config.references.requests_per_task
-            fill_references(pool, list(wanted), size, self._on_progress, stop)
-            if stop.is_set():
-                raise KeyboardInterrupt
+            try:
+                fill_references(pool, list(wanted), size, heeding(stop, self._on_progress))
+            except Interrupted:
+                raise KeyboardInterrupt from None
 
     def _stage(
         self, name: str, search: tuning.Search, split: str, best: Mapping[str, Any] | None = None

@@ -19,12 +19,14 @@ from recache_ray.config.model import ModelConfig
 from recache_ray.diffusion.architecture import Architecture
 from recache_ray.diffusion.device import chosen_device
 from recache_ray.diffusion.families import family_of
-from recache_ray.diffusion.family import Pipeline, is_guided
+from recache_ray.diffusion.family import ModelFamily, Pipeline, is_guided
 from recache_ray.diffusion.pipeline_adapter import PipelineAdapter
 from recache_ray.errors import BadInputError
 
 REVISION = "random weights"
 _CHANNELS = 8
+_VIDEO_FACTORS = 8, 4
+"""Pixels and frames a latent, of the autoencoders below that make videos."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ def random_adapter(section: ModelConfig, architecture: Architecture, model_id: s
         model_id: name under which what is measured is recorded.
 
     Raises:
-        BadInputError: if there is no such pipeline here, the size does not fit it, or the device is not there.
+        BadInputError: if there is no such pipeline here, it is of another family, the size does not fit it, or the
+            device is not there or to be offloaded from.
     """
     parts = _parts(section)
     family, device = family_of(section.kind), chosen_device(section)
+    _check(section, family, architecture)
     with _made_on(device, section.dtype):
         transformer = getattr(diffusers, architecture.transformer)(**architecture.config).eval()
     with _made_on(device, family.vae_dtype or section.dtype):
@@ -65,12 +69,28 @@ def random_embeddings(section: ModelConfig, architecture: Architecture) -> dict[
 
 
 def _parts(section: ModelConfig) -> _Parts:
-    kind = "flux" if section.kind == "shapes" else section.kind
-    if kind not in _PARTS:
+    if section.kind not in _PARTS:
         raise BadInputError(
             f"model.kind = {section.kind!r}: no pipeline of random weights is made for it; known: {', '.join(_PARTS)}"
         )
-    return _PARTS[kind]
+    return _PARTS[section.kind]
+
+
+def _check(section: ModelConfig, family: ModelFamily, architecture: Architecture) -> None:
+    if architecture.transformer != family.transformer_class:
+        raise BadInputError(
+            f"{architecture.name}: has a {architecture.transformer}, model.kind = {section.kind!r} runs a "
+            f"{family.transformer_class}; set model.kind to its family"
+        )
+    if family.is_video and (architecture.vae_spatial, architecture.vae_temporal) != _VIDEO_FACTORS:
+        raise BadInputError(
+            f"{architecture.name}: its autoencoder has factors {architecture.vae_spatial} and "
+            f"{architecture.vae_temporal}; random weights are made for {_VIDEO_FACTORS[0]} and {_VIDEO_FACTORS[1]}"
+        )
+    if section.offload != "none":
+        raise BadInputError(
+            f"model.offload = {section.offload!r}: random weights stay where they are made; set model.offload=none"
+        )
 
 
 @contextmanager

@@ -57,7 +57,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def rival_looks(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """How to draw each rival's line, no two alike: every round of the colours has dashes and a marker of its own."""
+    """How to draw each rival's line, up to 18 without two alike: each round of colours has its dashes and marker."""
     looks: dict[str, dict[str, Any]] = {}
     for number, label in enumerate(sorted(set(labels))):
         turn, place = divmod(number, len(OTHER_COLOURS))

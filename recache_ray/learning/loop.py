@@ -21,7 +21,7 @@ from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.learning.polish import LocalSearch
-from recache_ray.learning.progress import Progress, ProgressMeter, TrainingOutcome, work_metrics
+from recache_ray.learning.progress import Interrupted, Progress, ProgressMeter, TrainingOutcome, work_metrics
 from recache_ray.learning.screening import screen
 from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
 from recache_ray.rollouts.pool import RolloutPool
@@ -30,10 +30,6 @@ from recache_ray.tracking.base import Tracker
 from recache_ray.types import GenerationRequest, RolloutFailure, RolloutGroup
 
 POLL_S = 1.0
-
-
-class Interrupted(Exception):
-    """The stop event was set; caught by :meth:`TrainingLoop.run`."""
 
 
 class TrainingLoop:

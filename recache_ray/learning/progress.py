@@ -16,6 +16,10 @@ Phase: TypeAlias = Literal[
 ]
 
 
+class Interrupted(Exception):
+    """A stop was asked for; raised where progress is reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One line of progress.

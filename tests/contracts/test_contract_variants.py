@@ -7,7 +7,6 @@ replace the transformer's forward, are real.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,13 +41,6 @@ def conform(model: Model) -> None:
         assert identical(run(model, FULL), alone)
         assert identical(run(model, FULL), alone)
     assert identical(run(model, FULL), untouched)
-
-
-@pytest.fixture
-def fresh_compiler() -> Iterator[None]:
-    torch.compiler.reset()
-    yield
-    torch.compiler.reset()
 
 
 @pytest.mark.usefixtures("fresh_compiler")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,13 +98,6 @@ def test_parts_moved_to_the_gpu_for_their_turn_make_the_same_picture(kind: str, 
     for _ in range(2):
         assert np.array_equal(moved.run(prompt, 1, schedules, TAYLOR).images, expected)
     assert {each.device.type for each in moved.transformer.parameters()} == {"cpu"}
-
-
-@pytest.fixture
-def fresh_compiler() -> Iterator[None]:
-    torch.compiler.reset()
-    yield
-    torch.compiler.reset()
 
 
 @pytest.mark.usefixtures("fresh_compiler")

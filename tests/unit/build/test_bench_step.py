@@ -14,6 +14,7 @@ from recache_ray.config.root import load_config
 from recache_ray.diffusion.architecture import Size, architecture_of_folder
 from recache_ray.diffusion.forward_cost import count_forward
 from recache_ray.diffusion.shapes import model_path
+from recache_ray.testing.tiny_flux import tiny_flux_pipeline
 
 
 def test_what_is_measured_resolves_budgets_in_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,10 +38,13 @@ def test_what_is_measured_resolves_budgets_in_time(tmp_path: Path, capsys: pytes
 
 
 def test_random_weights_cost_the_flops_of_the_real_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_flux_pipeline().save_pretrained(tmp_path / "model")
+    settings = ["model.kind=flux", f"model.path={tmp_path / 'model'}", "model.max_text_tokens=16", "model.num_steps=6"]
+    settings += ["model.height=32", "model.width=32"]
     costs = []
     for random in ("false", "true"):
         run = tmp_path / random
-        assert main(["bench", "step", f"run.dir={run}", "model.num_steps=6", f"bench.random_weights={random}"]) == 0
+        assert main(["bench", "step", *settings, f"run.dir={run}", f"bench.random_weights={random}"]) == 0
         assert ("random weights" in capsys.readouterr().out) == (random == "true")
         document = json.loads((run / "step_cost.json").read_text())
         costs.append((document["model"]["id"], document["cost"]["computed_flops"], document["cost"]["cached_flops"]))

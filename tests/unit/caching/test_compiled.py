@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from torch import Tensor, fx
 
 from recache_ray.diffusion.production import cached
 from recache_ray.testing.tiny_flux import TEXT_TOKENS, tiny_flux_pipeline
+
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
 
 CACHE_DIT_BREAKS = 5
 """Of cache-dit 1.5.3 with a static mask on such a transformer, by ``torch._dynamo.explain``."""
@@ -35,13 +37,6 @@ class CountingBackend:
             return graph.forward(*args)
 
         return counted
-
-
-@pytest.fixture(autouse=True)
-def fresh_compiler() -> Iterator[None]:
-    torch.compiler.reset()
-    yield
-    torch.compiler.reset()
 
 
 def test_graph_breaks_are_few_and_nothing_is_traced_again() -> None:

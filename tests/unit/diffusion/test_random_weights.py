@@ -62,7 +62,14 @@ def test_weights_have_the_dtype_asked_for_and_other_modules_keep_theirs(name: st
     assert generation.images.shape == (2, section.frames, section.height, section.width, 3)
 
 
-def test_kinds_without_such_a_pipeline_are_refused() -> None:
+def test_what_would_be_another_model_is_refused() -> None:
     section, model = small("flux_dev")
-    with pytest.raises(BadInputError, match=r"model\.kind = 'ltx'.*known: flux, wan, hunyuan_video"):
-        random_adapter(replace(section, kind="ltx"), model, "a name")
+    _, video = small("wan21_1_3b")
+    video_section = replace(section, kind="wan", frames=5)
+    for case in (
+        (replace(section, kind="ltx"), model, r"model\.kind = 'ltx'.*known: flux, wan, hunyuan_video"),
+        (replace(section, kind="wan"), model, r"flux_dev: has a FluxTransformer2DModel, model\.kind = 'wan'"),
+        (video_section, replace(video, vae_spatial=16), r"wan21_1_3b: its autoencoder has factors 16 and 4"),
+    ):
+        with pytest.raises(BadInputError, match=case[2]):
+            random_adapter(case[0], case[1], "a name")
