@@ -15,8 +15,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _TICK_GAP = 56.0, 14.0, 14.0, 62.0, 34.0
 
 
 def style(position: int) -> str:
-    """Class of the position's colour and dashes; the policy is 0 and keeps its own."""
-    return f"s{position if position < NUM_STYLES else 1 + (position - 1) % (NUM_STYLES - 1)}"
+    """Classes of the position's colour and dashes, and of hollow dots once these come again; the policy is 0."""
+    if position == 0:
+        return "s0"
+    turn, place = divmod(position - 1, NUM_STYLES - 1)
+    return f"s{1 + place}" + (" again" if turn % 2 else "")
 
 
 def draw_curves(

@@ -15,7 +15,7 @@ from recache_ray.evaluation.report.page import render_page
 from recache_ray.testing.evaluated_run import write_evaluated_run
 
 _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
-_VOID = {"meta", "link", "img", "input", "br"}
+_VOID = {"meta", "link", "img", "input", "br", "wbr"}
 
 
 class Checker(HTMLParser):
