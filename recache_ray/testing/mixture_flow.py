@@ -94,12 +94,12 @@ class MixtureFlow:
         return math.fsum(self.costs(prompts, [schedule] * len(prompts))) / len(prompts)
 
     def _velocity(self, state_ND: Tensor, time: float, prompts_N: Tensor) -> Tensor:
-        means_NCD, width_N1 = self._means_PCD[prompts_N], self._widths_P[prompts_N, None] ** 2
-        variance_N1 = (1 - time) ** 2 * width_N1 + time**2
+        means_NCD, mode_variance_N1 = self._means_PCD[prompts_N], self._widths_P[prompts_N, None] ** 2
+        variance_N1 = (1 - time) ** 2 * mode_variance_N1 + time**2
         squared_NC = ((state_ND[:, None] - (1 - time) * means_NCD) ** 2).sum(-1)
         share_NC = torch.softmax(-squared_NC / (2 * variance_N1), -1)
         mean_ND = (share_NC[:, :, None] * means_NCD).sum(1)
-        clean_ND = mean_ND + (1 - time) * width_N1 / variance_N1 * (state_ND - (1 - time) * mean_ND)
+        clean_ND = mean_ND + (1 - time) * mode_variance_N1 / variance_N1 * (state_ND - (1 - time) * mean_ND)
         return (state_ND - clean_ND) / time
 
     def _run(self, masks_NT: Tensor, prompts_N: Tensor) -> Tensor:
