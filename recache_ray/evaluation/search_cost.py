@@ -102,7 +102,7 @@ def cost_table(costs: Sequence[SearchCost]) -> Table:
     table.add_column("method", no_wrap=True)
     for header in ("budgets", "generations", "forwards", "worker s"):
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("of which", no_wrap=True)
+    table.add_column("of which")
     for method, work in total_work(costs).items():
         own = [cost for cost in costs if cost.method == method]
         table.add_row(

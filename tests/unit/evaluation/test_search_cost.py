@@ -1,6 +1,9 @@
 """What finding schedules took: from a run's own records, as a file, as a table."""
 
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
 
 from recache_ray.evaluation.search_cost import COSTS, SearchCost, cost_table, parts_text, total_work, training_costs
 from recache_ray.evaluation.work import Work
@@ -54,6 +57,17 @@ def test_rows_survive_the_file_and_add_up_by_method(tmp_path: Path) -> None:
     cells = {column.header: list(column.cells) for column in table.columns}
     assert cells["method"] == ["policy", "budcache"] and cells["forwards"] == ["95", "60"]
     assert cells["budgets"] == ["2", "2"] and cells["of which"][0] == "policy gradient 35, polish 60"
+
+
+def test_no_figure_of_a_narrow_table_is_cut() -> None:
+    parts = ("references", "policy gradient", "screening", "polish", "confirmation", "residuals", "edges")
+    costs = [SearchCost.of("policy", part, (5, 6), Work(1_056, 52_800, 52_800, 271.0)) for part in parts]
+    console = Console(width=80, file=StringIO(), record=True)
+    console.print(cost_table(costs))
+    shown = console.export_text()
+    assert "…" not in shown
+    assert {"7,392", "369,600", "1,897", "generations", "forwards"} <= set(shown.split()), shown
+    assert shown.count("52,800") == len(parts), shown
 
 
 def test_works_add_up_from_nothing() -> None:
