@@ -8,6 +8,7 @@ two computed steps forecast with the order two anchors allow, which is what this
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,18 @@ def path_cost(errors: NDArray[np.float64], schedule: Schedule) -> float:
             *earlier, newest = schedule.prefix(step)
             total += float(errors[earlier[-1] if earlier else 0, newest, step])
     return total
+
+
+def path_costs(errors: NDArray[np.float64]) -> Callable[[Schedule], float]:
+    """:func:`path_cost` under these errors for many schedules, up to rounding: stretches are added up beforehand."""
+    until = np.concatenate([np.zeros((*errors.shape[:2], 1)), np.cumsum(errors, axis=2)], axis=2)
+
+    def cost(schedule: Schedule) -> float:
+        newest = np.array(schedule.compute_steps)
+        older, following = np.append(0, newest[:-1]), np.append(newest[1:], schedule.num_steps)
+        return float((until[older, newest, following] - until[older, newest, newest + 1]).sum())
+
+    return cost
 
 
 def dpcache(errors: NDArray[np.float64], budget: int, rules: PathRules) -> Schedule:

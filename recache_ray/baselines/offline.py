@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recache_ray.baselines.cache_dit import cache_dit, cache_dit_masks
-from recache_ray.baselines.dpcache import dpcache, dpcache_exact, published_rules
+from recache_ray.baselines.dpcache import dpcache, dpcache_exact, path_costs, published_rules
 from recache_ray.baselines.lemica import lemica
 from recache_ray.baselines.magcache import magcache_frozen
 from recache_ray.baselines.residual_statistics import ResidualStatistics
@@ -48,6 +48,8 @@ _ON_RESIDUALS: Mapping[str, Callable[[ResidualStatistics, int, int], Schedule]] 
 
 OFFLINE: tuple[str, ...] = (*_ON_RESIDUALS, "lemica", "cache_dit")
 """The names :func:`offline_schedule` knows."""
+
+_LEAST_COST = 1e-12
 
 
 def needs(names: Iterable[str]) -> frozenset[Need]:
@@ -90,6 +92,17 @@ def offline_schedule(name: str, num_steps: int, budget: int, calibration: Calibr
     if found is None or len(found.magnitude_ratios) != num_steps:
         raise _uncalibrated(name, num_steps, ratios)
     return _ON_RESIDUALS[name](found, num_steps, budget)
+
+
+def predicted_cost(calibration: Calibration) -> Callable[[Schedule], float] | None:
+    """DPCache's cost of any schedule, which takes no generation; None without residuals to add up.
+
+    At least 1e-12, so that it has a logarithm.
+    """
+    if calibration.residuals is None:
+        return None
+    cost = path_costs(calibration.residuals.forecast_errors)
+    return lambda schedule: max(cost(schedule), _LEAST_COST)
 
 
 def _uncalibrated(name: str, num_steps: int, found: NDArray[np.float64] | None) -> BadInputError:

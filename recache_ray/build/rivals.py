@@ -1,11 +1,9 @@
-"""The schedules of known methods that polishing tries first, so that a search never ends behind what was known."""
+"""What known methods say before anything is measured, so that a search never ends behind what was known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from recache_ray.baselines.adaptive import ADAPTIVE, FROZEN
-from recache_ray.baselines.offline import reached_budgets
+from recache_ray.baselines.offline import predicted_cost, reached_budgets
 from recache_ray.baselines.registry import baseline_schedules, check_baselines
 from recache_ray.build.budgets import learning_budgets
 from recache_ray.build.calibration import calibration_for, check_calibration
@@ -13,6 +11,7 @@ from recache_ray.build.mechanism import mechanism_spec, unfit
 from recache_ray.build.progress import OnProgress
 from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError
+from recache_ray.learning.prior import Prior
 from recache_ray.rollouts.pool import RolloutPool
 from recache_ray.schedules import Schedule
 from recache_ray.types import MechanismSpec, ModelReport
@@ -44,10 +43,13 @@ def searched_rivals(config: Config) -> tuple[str, ...]:
     return tuple(name for name in config.learning.rivals if name not in ruled_out)
 
 
-def rival_schedules(
+def search_prior(
     config: Config, pool: RolloutPool, mechanism: MechanismSpec, model: ModelReport, on_progress: OnProgress
-) -> dict[int, Sequence[Schedule]]:
-    """Budget to the distinct schedules of ``learning.rivals`` there; a preset misses the budgets it does not reach.
+) -> Prior:
+    """The distinct schedules of ``learning.rivals`` per budget; a preset misses the budgets it does not reach.
+
+    Where one of them is calibrated on the residuals of uncached generations, these predict the cost of every schedule
+    too, as DPCache adds it up.
 
     Raises:
         BadInputError: as :func:`check_rivals`, or if a stored calibration is of something else.
@@ -56,7 +58,7 @@ def rival_schedules(
     check_rivals(config)
     names = searched_rivals(config)
     if not names:
-        return {}
+        return Prior()
     if ruled_out := unfit(mechanism, config.learning.rivals):
         on_progress(f"learning.rivals: {', '.join(ruled_out)} do not fit mechanism {mechanism.id} and are left out")
     num_steps, budgets = config.model.num_steps, learning_budgets(config)
@@ -65,4 +67,4 @@ def rival_schedules(
     for name in names:
         for budget in reached_budgets(name, num_steps, budgets):
             found[budget] |= dict.fromkeys(baseline_schedules(name, num_steps, budget, calibration=calibration))
-    return {budget: tuple(schedules) for budget, schedules in found.items()}
+    return Prior({budget: tuple(schedules) for budget, schedules in found.items()}, predicted_cost(calibration))

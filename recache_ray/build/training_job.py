@@ -17,7 +17,7 @@ from recache_ray.build.probe import probe_model, step_cost
 from recache_ray.build.progress import OnProgress, heeding
 from recache_ray.build.references import fill_references
 from recache_ray.build.requests import evaluation_requests, prompt_set, requests_of
-from recache_ray.build.rivals import check_rivals, rival_schedules
+from recache_ray.build.rivals import check_rivals, search_prior
 from recache_ray.build.run_folder import claim_run_folder
 from recache_ray.build.summary import summarise
 from recache_ray.build.trackers import open_tracker
@@ -102,7 +102,7 @@ class TrainingJob:
             try:
                 fill_references(pool, tuple(needed), config.references.requests_per_task, heed)
                 model = probe_model(pool, plan.mechanism, validation[0])
-                rivals = rival_schedules(config, pool, plan.mechanism, model, heed)
+                prior = search_prior(config, pool, plan.mechanism, model, heed)
             except Interrupted:
                 status = "KILLED"
                 return TrainOutcome(True, _resumable(folder))
@@ -116,7 +116,7 @@ class TrainingJob:
                 checkpoints=checkpoints,
                 on_progress=report,
                 stop=stop,
-                rivals=rivals,
+                prior=prior,
             )
             if checkpoint is not None:
                 loop.resume(checkpoint)

@@ -21,6 +21,7 @@ from recache_ray.learning.measure import measure
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.plan import TaskPlan
 from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.prior import Prior
 from recache_ray.learning.progress import Interrupted, Progress, ProgressMeter, TrainingOutcome, work_metrics
 from recache_ray.learning.screening import screen
 from recache_ray.learning.validation import schedule_table, start_search, validation_metrics
@@ -41,7 +42,7 @@ class TrainingLoop:
         checkpoints: where state is saved; None keeps it in memory only.
         on_progress: told after every update and polishing round.
         stop: set from any thread to end the run early with a checkpoint.
-        rivals: schedules per budget that polishing tries besides the policy's own.
+        prior: what polishing knows before it measures.
     """
 
     def __init__(
@@ -56,13 +57,13 @@ class TrainingLoop:
         checkpoints: CheckpointStore | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         stop: threading.Event | None = None,
-        rivals: Mapping[int, Sequence[Schedule]] | None = None,
+        prior: Prior | None = None,
     ) -> None:
         self.learner, self.plan, self.pool, self.section = learner, plan, pool, section
         self.validation = tuple(validation)
         self.tracker, self.checkpoints = tracker, checkpoints
         self.stop = stop or threading.Event()
-        self.rivals = dict(rivals or {})
+        self.prior = prior or Prior()
         self.memo = RewardMemo(plan.mechanism)
         self.dispatcher = Dispatcher(plan, pool, self.memo, section, learner.snapshot())
         self.meter = ProgressMeter(on_progress)
@@ -160,12 +161,12 @@ class TrainingLoop:
             self.plan.requests,
             evaluations=evaluations,
             seed=self.plan.seed,
-            rivals=self.rivals,
+            prior=self.prior,
         )
         version = self._rounds("polish", search, jury.search, version, task_ids)
         chosen = search.best()
         if evaluations:
-            confirmation = start_confirmation(self.memo, version, jury, chosen, self.rivals, self.plan.seed)
+            confirmation = start_confirmation(self.memo, version, jury, chosen, self.prior.rivals, self.plan.seed)
             self._rounds("confirm", confirmation, jury.confirming, version, task_ids)
             chosen = confirmation.best()
             policy.set_validated(chosen)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from statistics import fmean
 
 from recache_ray.learning import moves
 from recache_ray.learning.evidence import Evidence, Measurement, Pair
+from recache_ray.learning.prior import Prior
 from recache_ray.learning.surrogate import RewardSurrogate, fit_surrogate
 from recache_ray.schedules import Schedule
 from recache_ray.schedules.enumeration import every_schedule, num_schedules
@@ -43,8 +45,8 @@ class LocalSearch:
         starts: schedules to begin from per budget, the policy's mode first; all budgets to search. The mode is judged
             on every request at once, the others where the surrogate thinks them promising.
         weights: of the requests in the mean reward that is maximised; without them all count the same.
-        rivals: further schedules per budget that somebody recommends: all are tried in the first round, each on a
-            share of the requests, so that the surrogate knows their surroundings.
+        prior: its rivals are tried in the first round, each on a share of the requests, so that the surrogate knows
+            their surroundings; its predicted cost is what the surrogate expects of schedules unlike those measured.
         requests: numbers of the validation requests a schedule is judged on.
         measured: rewards known beforehand, on validation or other requests; these cost nothing.
         evaluations: bound on the pairs ever proposed.
@@ -58,7 +60,7 @@ class LocalSearch:
         measured: Iterable[Measurement],
         evaluations: int,
         seed: int,
-        rivals: Mapping[int, Sequence[Schedule]] | None = None,
+        prior: Prior | None = None,
         weights: Sequence[float] | None = None,
     ) -> None:
         self.starts = {budget: tuple(dict.fromkeys(starts[budget])) for budget in sorted(starts)}
@@ -69,7 +71,9 @@ class LocalSearch:
         self.spent = 0
         self._seed = seed
         self._round = 0
-        self._rivals = {budget: tuple((rivals or {}).get(budget, ())) for budget in self.starts}
+        prior = prior or Prior()
+        self._rivals = {budget: tuple(prior.rivals.get(budget, ())) for budget in self.starts}
+        self._predicted_cost = prior.predicted_cost and cache(prior.predicted_cost)
         self._surrogate: RewardSurrogate | None = None
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
         self._requests_each = max(1, min(len(self.requests) // 4, REQUESTS_EACH))
@@ -200,7 +204,7 @@ class LocalSearch:
         everything = [standing for budget in self.starts for standing in self._evidence.everyone(budget)]
         keep = self._surrogate is not None and self._round % REFIT_EVERY
         variances = self._surrogate.variances if keep and self._surrogate else None
-        self._surrogate = fit_surrogate(everything, variances)
+        self._surrogate = fit_surrogate(everything, variances, self._predicted_cost)
         return self._surrogate
 
 

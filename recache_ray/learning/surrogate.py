@@ -4,10 +4,13 @@ A Gaussian process on schedules. Two are alike when they have similar *segments*
 each cached stretch adds its own error) and when they have spent similar numbers of computed steps at every moment. What
 is learned at one budget carries over to neighbouring ones.
 
-    k(S, S') = v_e s(S, S') (h + (1 - h) b) + v_c exp(-|c(S) - c(S')|^2 / 2 l^2) b + v_b b + v_0 + v_r [S = S']
+    k(S, S') = v_e s(S, S') (h + (1 - h) b) + v_c exp(-|c(S) - c(S')|^2 / 2 l^2) b + v_p p(S) p(S')
+               + v_b b + v_0 + v_r [S = S']
 
 with b = exp(-(ln k - ln k')^2 / 2 l_b^2) between budgets, s the shared segments (a mixture of how many are equal and of
-how far smooth histograms over (start / T, end / T) overlap), c the cumulative count of computed steps. One observation
+how far smooth histograms over (start / T, end / T) overlap), c the cumulative count of computed steps, p the predicted
+cost where there is one (:mod:`recache_ray.learning.prior`): its logarithm against that of the budget's other schedules.
+The standings say how far it is to be believed, since the kernel is that of a line of unknown slope. One observation
 is what all rewards of one schedule say together (:mod:`recache_ray.learning.standing`), with the error that comes of
 not having run it on every request; so each schedule measured costs one row, however many requests judged it. Schedules
 known from other requests only share an offset of their own, v_a b, since these requests had other rivals.
@@ -27,6 +30,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from recache_ray.learning.prior import PredictedCost
 from recache_ray.learning.standing import Standing
 from recache_ray.schedules import Schedule
 
@@ -61,8 +65,9 @@ SETTINGS: tuple[tuple[dict[str, float], ...], ...] = (
     tuple({"sharpness": sharpness} for sharpness in (0.0, 0.3, 0.8)),
     tuple({"occupancy": occupancy, "schedule_own": own} for occupancy in (0.15, 0.5, 1.5) for own in (0.01, 0.05, 0.2)),
 )
-_BUDGET, _CONSTANT, _ELSEWHERE = 2.0, 1.0, 1.0
+_BUDGET, _CONSTANT, _ELSEWHERE, _PREDICTED = 2.0, 1.0, 1.0, 0.3
 _TAIL = 2.0
+_FAR = 3.0
 _LEAST_NOISE = 1e-3
 _BUDGET_WIDTH, _SHARED_SEGMENTS, _OCCUPANCY_WIDTH = 0.4, 0.3, 2.0
 
@@ -86,13 +91,13 @@ class RewardSurrogate:
 
     def predict(self, schedules: Sequence[Schedule]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [S] of where schedules stand, in each budget's own scale."""
-        asked = _Features.of(schedules)
+        asked = self._data.features_of(schedules)
         covariance_SU = _Likeness.between(asked, self._data.features).kernel(self.variances)
         explained_US = torch.linalg.solve_triangular(self._factor_UU, covariance_SU.T, upper=False)
         smooth_S = (asked.segments_SG**2).sum(-1)
         shared_S = torch.lerp(smooth_S, asked.budget_S, self.variances.sharpness)
         prior_S = self.variances.segments * shared_S + self.variances.occupancy + _BUDGET + _CONSTANT
-        prior_S = prior_S + self.variances.schedule_own
+        prior_S = prior_S + self.variances.schedule_own + _PREDICTED * asked.predicted_S**2
         deviation_S = (prior_S - (explained_US**2).sum(0)).clamp(min=1e-9).sqrt()
         return covariance_SU @ self._weights_U, deviation_S
 
@@ -101,18 +106,20 @@ class RewardSurrogate:
         return self._data.alike_UU.kernel(self.variances) @ self._weights_U
 
 
-def fit_surrogate(standings: Sequence[Standing], variances: Variances | None = None) -> RewardSurrogate:
+def fit_surrogate(
+    standings: Sequence[Standing], variances: Variances | None = None, predicted_cost: PredictedCost | None = None
+) -> RewardSurrogate:
     """Fit with the given variances, or with those of :data:`SETTINGS` under which the standings are likeliest.
 
     Where there are more than :data:`MAX_FITTED`, those known most precisely are taken, as many of every budget.
     """
     chosen = _most_precise(standings)
-    return RewardSurrogate(_Data(chosen), variances or likeliest_variances(chosen))
+    return RewardSurrogate(_Data(chosen, predicted_cost), variances or likeliest_variances(chosen, predicted_cost))
 
 
-def likeliest_variances(standings: Sequence[Standing]) -> Variances:
+def likeliest_variances(standings: Sequence[Standing], predicted_cost: PredictedCost | None = None) -> Variances:
     """The best found in :data:`SETTINGS` by marginal likelihood, on an even selection of the standings."""
-    data = _Data(standings[:: -(-len(standings) // CHOOSE_ON)])
+    data = _Data(standings[:: -(-len(standings) // CHOOSE_ON)], predicted_cost)
     best = FIRST_GUESS
     for line in SETTINGS:
         tried = (replace(best, **changes) for changes in line)
@@ -135,9 +142,11 @@ def _most_precise(standings: Sequence[Standing]) -> list[Standing]:
 class _Data:
     """The standings in the form every fit on them shares."""
 
-    def __init__(self, standings: Sequence[Standing]) -> None:
+    def __init__(self, standings: Sequence[Standing], predicted_cost: PredictedCost | None) -> None:
         self.schedules = tuple(standing.schedule for standing in standings)
-        self.features = _Features.of(self.schedules)
+        self._predicted_cost = predicted_cost
+        self._cost_scales = _cost_scales(self.schedules, predicted_cost) if predicted_cost else {}
+        self.features = self.features_of(self.schedules)
         self.alike_UU = _Likeness.between(self.features, self.features)
         scales = _budget_scales(standings)
         scaled = [(standing, *scales[standing.schedule.budget]) for standing in standings]
@@ -147,6 +156,27 @@ class _Data:
         self.noise_U = torch.tensor(noise, dtype=torch.float64)
         elsewhere_U = torch.tensor([standing.elsewhere for standing in standings], dtype=torch.float64)
         self.elsewhere_UU = _ELSEWHERE * elsewhere_U[:, None] * elsewhere_U * self.alike_UU.budgets
+
+    def features_of(self, schedules: Sequence[Schedule]) -> _Features:
+        """Of any schedules, their predicted costs on the scale of those fitted."""
+        predicted = [self._predicted(schedule) for schedule in schedules]
+        return _Features.of(schedules, torch.tensor(predicted, dtype=torch.float64))
+
+    def _predicted(self, schedule: Schedule) -> float:
+        if self._predicted_cost is None or schedule.budget not in self._cost_scales:
+            return 0.0
+        centre, spread = self._cost_scales[schedule.budget]
+        distance = (centre - math.log(self._predicted_cost(schedule))) / spread
+        return max(-_FAR, min(_FAR, distance))
+
+
+def _cost_scales(schedules: Sequence[Schedule], cost: PredictedCost) -> dict[int, tuple[float, float]]:
+    """Median and spread of the logarithm of the predicted cost of each budget's schedules that differ in it."""
+    logs: dict[int, list[float]] = defaultdict(list)
+    for schedule in schedules:
+        logs[schedule.budget].append(math.log(cost(schedule)))
+    spreads = {budget: statistics.pstdev(found) for budget, found in logs.items()}
+    return {budget: (statistics.median(found), spreads[budget]) for budget, found in logs.items() if spreads[budget]}
 
 
 def _budget_scales(standings: Sequence[Standing]) -> dict[int, tuple[float, float]]:
@@ -170,16 +200,17 @@ class _Features:
     """What the kernel sees of each schedule.
 
     Cumulative counts [S, T], segments as a smooth histogram [S, G * G] and as a list over all schedules [sum of
-    budgets] of i (T + 1) + j, budget [S].
+    budgets] of i (T + 1) + j, budget [S], predicted cost [S] in spreads below the budget's median, 0 without one.
     """
 
     counts_ST: Tensor
     edges: Tensor
     segments_SG: Tensor
     budget_S: Tensor
+    predicted_S: Tensor
 
     @classmethod
-    def of(cls, schedules: Sequence[Schedule]) -> _Features:
+    def of(cls, schedules: Sequence[Schedule], predicted_S: Tensor) -> _Features:
         num_steps = schedules[0].num_steps
         budget_S = torch.tensor([schedule.budget for schedule in schedules])
         owner = torch.repeat_interleave(torch.arange(len(schedules)), budget_S)
@@ -191,7 +222,8 @@ class _Features:
         outer = bumps_TG[start][:, :, None] * bumps_TG[end][:, None, :]
         segments_SG = torch.zeros(len(schedules), outer[0].numel(), dtype=torch.float64)
         segments_SG.index_add_(0, owner, outer.flatten(1))
-        return cls(mask_ST.cumsum(1), start * (num_steps + 1) + end, segments_SG, budget_S.double())
+        edges = start * (num_steps + 1) + end
+        return cls(mask_ST.cumsum(1), edges, segments_SG, budget_S.double(), predicted_S)
 
     def shared_edges(self, other: _Features) -> Tensor:
         """How many segments two schedules have in common, exactly [S, U]."""
@@ -204,13 +236,17 @@ class _Features:
 
 @dataclass(frozen=True)
 class _Likeness:
-    """How alike two sets of schedules are, each [S, U]: segments, smooth and exact; occupancy, budgets, equality."""
+    """How alike two sets of schedules are, each [S, U].
+
+    Segments, smooth and exact; occupancy, budgets, equality, predicted costs.
+    """
 
     smooth: Tensor
     exact: Tensor
     occupancy: Tensor
     budgets: Tensor
     equal: Tensor
+    predicted: Tensor
 
     @classmethod
     def between(cls, left: _Features, right: _Features) -> _Likeness:
@@ -221,12 +257,13 @@ class _Likeness:
         squared = (left.counts_ST**2).sum(-1)[:, None] + (right.counts_ST**2).sum(-1)
         distance = squared - 2 * left.counts_ST @ right.counts_ST.T  # whole numbers, exact in float64
         width = _OCCUPANCY_WIDTH**2 * left.counts_ST.shape[1] / 16
-        return cls(smooth, exact, torch.exp(-distance / (2 * width)) * budgets, budgets, distance == 0)
+        predicted = left.predicted_S[:, None] * right.predicted_S
+        return cls(smooth, exact, torch.exp(-distance / (2 * width)) * budgets, budgets, distance == 0, predicted)
 
     def kernel(self, variances: Variances) -> Tensor:
         segments = torch.lerp(self.smooth, self.exact, variances.sharpness)
         kernel = variances.segments * segments + variances.occupancy * self.occupancy + _BUDGET * self.budgets
-        return kernel + variances.schedule_own * self.equal + _CONSTANT
+        return kernel + variances.schedule_own * self.equal + _PREDICTED * self.predicted + _CONSTANT
 
 
 @lru_cache(maxsize=8)

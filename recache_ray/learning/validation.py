@@ -12,6 +12,7 @@ from recache_ray.learning.judges import Judges
 from recache_ray.learning.memo import RewardMemo
 from recache_ray.learning.moves import evenly_spaced
 from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.prior import Prior
 from recache_ray.policies.policy import BudgetPolicy
 from recache_ray.schedules import Schedule, ScheduleTable
 from recache_ray.seeding import derive_seed
@@ -29,9 +30,9 @@ def start_search(
     *,
     evaluations: int,
     seed: int,
-    rivals: Mapping[int, Sequence[Schedule]] | None = None,
+    prior: Prior | None = None,
 ) -> LocalSearch:
-    """A search from the policy's modes, samples, even spacing and rivals, knowing the memo as of ``version``."""
+    """A search from the policy's modes, samples, even spacing and a prior, knowing the memo as of ``version``."""
     with torch.no_grad():
         batch = policy.distributions()
         starts = {}
@@ -45,7 +46,7 @@ def start_search(
         for number, request in enumerate(requests)
         for schedule, breakdown in memo.known(request, version).items()
     ]
-    return LocalSearch(starts, range(len(judges.requests)), measured, evaluations, seed, rivals, judges.weights)
+    return LocalSearch(starts, range(len(judges.requests)), measured, evaluations, seed, prior, judges.weights)
 
 
 def validation_metrics(

@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from recache_ray.baselines.dpcache import PathRules, dpcache, dpcache_exact, path_cost, published_rules
+from recache_ray.baselines.dpcache import PathRules, dpcache, dpcache_exact, path_cost, path_costs, published_rules
 from recache_ray.errors import BadInputError
 from recache_ray.schedules import Schedule
 
@@ -92,3 +92,12 @@ def test_bad_budgets_and_rules() -> None:
         dpcache_exact(errors, 6)
     with pytest.raises(BadInputError, match="warm_steps = 3: must be between 1 and budget = 2"):
         dpcache(errors, 2, PathRules(3))
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 7])
+def test_costs_added_up_beforehand_are_those_of_the_sum(num_steps: int) -> None:
+    errors = random_errors(num_steps, num_steps)
+    cost = path_costs(errors)
+    for budget in range(1, num_steps + 1):
+        for schedule in all_schedules(num_steps, budget):
+            assert cost(schedule) == pytest.approx(path_cost(errors, schedule), rel=1e-12, abs=1e-12)

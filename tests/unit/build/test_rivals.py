@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from recache_ray.build.rivals import check_rivals, rival_schedules
+from recache_ray.build.rivals import check_rivals, search_prior
 from recache_ray.config.root import Config, load_config
 from recache_ray.errors import BadInputError
+from recache_ray.learning.prior import Prior
 from recache_ray.references.store import ReferenceStore
 from recache_ray.rollouts.inline import InlinePool
 from recache_ray.rollouts.worker import RolloutWorker
+from recache_ray.schedules import Schedule
+from recache_ray.schedules.enumeration import every_schedule
 from recache_ray.testing.tiny_flux import tiny_adapter
 from recache_ray.testing.tiny_worker import DifferenceScorer
 from recache_ray.types import MechanismSpec, ModelReport
@@ -34,17 +37,17 @@ def make_config(folder: Path, *rivals: str, **learning: Any) -> Config:
     )
 
 
-def schedules_of(config: Config) -> dict[int, Any]:
+def prior_of(config: Config) -> Prior:
     torch.set_num_threads(1)
     adapter = tiny_adapter(NUM_STEPS)
     store = ReferenceStore.open(config.references.dir, adapter.identity())
     pool = InlinePool(RolloutWorker(adapter, store, DifferenceScorer(), 32, "w0"))
     report = ModelReport(0, {"model_id": "tiny"}, 1.0, 1.0, 1.0, 1.0, "w0")
-    return rival_schedules(config, pool, MechanismSpec("taylor", 1), report, lambda _: None)
+    return search_prior(config, pool, MechanismSpec("taylor", 1), report, lambda _: None)
 
 
 def test_rivals_are_calibrated_and_given_once_each_for_every_budget(tmp_path: Path) -> None:
-    found = schedules_of(make_config(tmp_path, "uniform", "uniform_warm", "dpcache_exact", "cache_dit"))
+    found = prior_of(make_config(tmp_path, "uniform", "uniform_warm", "dpcache_exact", "cache_dit")).rivals
     assert set(found) == {3, 4}
     for budget, schedules in found.items():
         assert len(set(schedules)) == len(schedules) >= 2
@@ -52,8 +55,22 @@ def test_rivals_are_calibrated_and_given_once_each_for_every_budget(tmp_path: Pa
     assert (tmp_path / "run" / "calibration" / "residuals.json").exists()
 
 
+def test_residuals_predict_the_cost_of_every_schedule(tmp_path: Path) -> None:
+    found = prior_of(make_config(tmp_path, "uniform", "dpcache_exact"))
+    assert found.predicted_cost is not None
+    for budget, schedules in found.rivals.items():
+        costs = {schedule: found.predicted_cost(schedule) for schedule in every_schedule(NUM_STEPS, budget)}
+        assert min(costs, key=costs.__getitem__) in schedules
+        assert 0.0 < min(costs.values()) < max(costs.values())
+    assert 0.0 < found.predicted_cost(Schedule.full(NUM_STEPS)) < min(costs.values())
+
+
+def test_without_residuals_nothing_is_predicted(tmp_path: Path) -> None:
+    assert prior_of(make_config(tmp_path, "uniform", "uniform_warm")).predicted_cost is None
+
+
 def test_without_a_polish_nothing_is_calibrated(tmp_path: Path) -> None:
-    assert schedules_of(make_config(tmp_path, "dpcache", polish_evaluations=0)) == {}
+    assert prior_of(make_config(tmp_path, "dpcache", polish_evaluations=0)) == Prior()
     assert not (tmp_path / "run" / "calibration").exists()
 
 

@@ -9,6 +9,7 @@ import torch
 from recache_ray.learning import moves
 from recache_ray.learning.evidence import Measurement
 from recache_ray.learning.polish import LocalSearch
+from recache_ray.learning.prior import Prior
 from recache_ray.learning.standing import Standing
 from recache_ray.learning.surrogate import MAX_FITTED, fit_surrogate
 from recache_ray.schedules import Schedule
@@ -26,7 +27,7 @@ def reward(request, schedule):
 def test_the_first_requests_of_a_schedule_reach_from_hard_to_easy():
     mode, other = Schedule(12, (0, 3, 6, 9)), Schedule(12, (0, 2, 6, 9))
     measured = [Measurement(mode, request, -(2.0 ** (8 - request / 4))) for request in range(16)]
-    search = LocalSearch({4: [mode]}, range(16), measured, 200, seed=0, rivals={4: [other]})
+    search = LocalSearch({4: [mode]}, range(16), measured, 200, seed=0, prior=Prior({4: [other]}))
     assert [request for request, schedule in search.propose() if schedule == other] == [0, 4, 8, 12]
 
 
@@ -66,7 +67,7 @@ def test_a_rivals_beginning_is_joined_to_the_end_of_another_of_a_neighbouring_bu
         Schedule(24, (0, *range(1, 6), 23)),
         Schedule(24, (0, *range(17, 24))),
     )
-    search = LocalSearch({7: [mode], 8: [second]}, (0,), [], 400, seed=0, rivals={7: [first]})
+    search = LocalSearch({7: [mode], 8: [second]}, (0,), [], 400, seed=0, prior=Prior({7: [first]}))
     proposed = set()
     while pairs := search.propose():
         proposed |= {schedule for _, schedule in pairs}
@@ -152,7 +153,7 @@ def test_search_is_a_pure_function_of_what_it_is_told():
 
 def test_rivals_are_tried_on_the_same_requests_in_the_first_round_and_an_isolated_one_wins():
     start, rival = moves.evenly_spaced(12, 4), Schedule.from_steps(12, (0, 1, 10, 11))
-    search = LocalSearch({4: [start]}, range(8), [], evaluations=80, seed=3, rivals={4: [rival, start]})
+    search = LocalSearch({4: [start]}, range(8), [], evaluations=80, seed=3, prior=Prior({4: [rival, start]}))
     first = search.propose()
     assert {request for request, schedule in first if schedule == start} == set(range(8))
     tried = [request for request, schedule in first if schedule == rival]

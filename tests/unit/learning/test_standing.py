@@ -7,6 +7,7 @@ import pytest
 
 from recache_ray.learning.moves import evenly_spaced, relocations
 from recache_ray.learning.polish import LocalSearch, Measurement
+from recache_ray.learning.prior import Prior
 from recache_ray.learning.standing import CAP, Standings
 from recache_ray.schedules import Schedule
 
@@ -107,7 +108,7 @@ def test_a_rival_whose_neighbours_are_all_worse_is_completed_and_returned():
         return -factor * HARDNESS[request]
 
     known = [Measurement(mode, request, reward(request, mode)) for request in REQUESTS]
-    search = LocalSearch({4: (mode,)}, REQUESTS, known, 60, seed=0, rivals={4: (rival,)})
+    search = LocalSearch({4: (mode,)}, REQUESTS, known, 60, seed=0, prior=Prior({4: (rival,)}))
     while pairs := search.propose():
         search.observe({pair: reward(*pair) for pair in pairs})
     assert search.best() == {4: rival}
