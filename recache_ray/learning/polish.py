@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from statistics import fmean
 
 from recache_ray.learning import moves
@@ -73,7 +72,7 @@ class LocalSearch:
         self._round = 0
         prior = prior or Prior()
         self._rivals = {budget: tuple(prior.rivals.get(budget, ())) for budget in self.starts}
-        self._predicted_cost = prior.predicted_cost and cache(prior.predicted_cost)
+        self._predicted_cost = prior.predicted_cost
         self._surrogate: RewardSurrogate | None = None
         self._per_round = max(len(self.starts), -(-evaluations // ROUNDS))
         self._requests_each = max(1, min(len(self.requests) // 4, REQUESTS_EACH))
