@@ -64,12 +64,12 @@ def path_cost(errors: NDArray[np.float64], schedule: Schedule) -> float:
 
 def path_costs(errors: NDArray[np.float64]) -> Callable[[Schedule], float]:
     """:func:`path_cost` under these errors for many schedules, up to rounding: stretches are added up beforehand."""
-    until = np.concatenate([np.zeros((*errors.shape[:2], 1)), np.cumsum(errors, axis=2)], axis=2)
+    stretches = _stretch_costs(errors)
 
     def cost(schedule: Schedule) -> float:
         newest = np.array(schedule.compute_steps)
         older, following = np.append(0, newest[:-1]), np.append(newest[1:], schedule.num_steps)
-        return float((until[older, newest, following] - until[older, newest, newest + 1]).sum())
+        return float(stretches[older, newest, following].sum())
 
     return cost
 
@@ -138,21 +138,27 @@ def dpcache_exact(errors: NDArray[np.float64], budget: int, rules: PathRules | N
     return Schedule.from_steps(num_steps, (*range(rules.warm_steps), *steps))
 
 
-def _jump_costs(errors: NDArray[np.float64], budget: int, rules: PathRules) -> NDArray[np.float64]:
+def _stretch_costs(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """[T, T, T + 1]: what is cached between computed steps j and k costs with i before j; k = T is the end."""
+    num_steps = len(errors)
+    newest, step = np.ogrid[:num_steps, :num_steps]
+    cached = np.where(step > newest, errors, 0.0)
+    return np.concatenate([np.zeros((num_steps, num_steps, 1)), cached.cumsum(axis=2)], axis=2)
+
+
+def _jump_costs(errors: NDArray[np.float64], budget: int, rules: PathRules) -> NDArray[np.float64]:
+    """:func:`_stretch_costs`, infinite where the rules or the order of steps forbid the jump."""
     num_steps = len(errors)
     check_budget(num_steps, budget)
     if not 1 <= rules.warm_steps <= budget:
         raise BadInputError(f"dpcache warm_steps = {rules.warm_steps}: must be between 1 and budget = {budget}")
     first, newest, target = np.ogrid[:num_steps, :num_steps, : num_steps + 1]
-    cached = np.where(target[:, :, :num_steps] > newest, errors, 0.0)
-    jumps = np.concatenate([np.zeros((num_steps, num_steps, 1)), cached.cumsum(axis=2)], axis=2)
     allowed = (target > newest) & ((first < newest) | ((first == 0) & (newest == 0)))
     if rules.max_jump:
         allowed &= target - newest <= rules.max_jump
     if rules.ends_computed:
         allowed &= (target < num_steps) | (newest == num_steps - 1)
-    return np.where(allowed, jumps, np.inf)
+    return np.where(allowed, _stretch_costs(errors), np.inf)
 
 
 def _no_path(budget: int, rules: PathRules) -> BadInputError:

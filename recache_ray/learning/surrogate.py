@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -145,10 +145,12 @@ class _Data:
     def __init__(self, standings: Sequence[Standing], predicted_cost: PredictedCost | None) -> None:
         self.schedules = tuple(standing.schedule for standing in standings)
         self._predicted_cost = predicted_cost
-        self._cost_scales = _cost_scales(self.schedules, predicted_cost) if predicted_cost else {}
+        self._cost_scales: Mapping[int, tuple[float, float]] = {}
+        if predicted_cost is not None:
+            self._cost_scales = _budget_scales((each.budget, math.log(predicted_cost(each))) for each in self.schedules)
         self.features = self.features_of(self.schedules)
         self.alike_UU = _Likeness.between(self.features, self.features)
-        scales = _budget_scales(standings)
+        scales = _budget_scales((standing.schedule.budget, standing.value) for standing in standings)
         scaled = [(standing, *scales[standing.schedule.budget]) for standing in standings]
         targets = [_standardised(standing.value, centre, spread) for standing, centre, spread in scaled]
         noise = [(standing.error / spread) ** 2 + _LEAST_NOISE for standing, _, spread in scaled]
@@ -170,20 +172,11 @@ class _Data:
         return max(-_FAR, min(_FAR, distance))
 
 
-def _cost_scales(schedules: Sequence[Schedule], cost: PredictedCost) -> dict[int, tuple[float, float]]:
-    """Median and spread of the logarithm of the predicted cost of each budget's schedules that differ in it."""
-    logs: dict[int, list[float]] = defaultdict(list)
-    for schedule in schedules:
-        logs[schedule.budget].append(math.log(cost(schedule)))
-    spreads = {budget: statistics.pstdev(found) for budget, found in logs.items()}
-    return {budget: (statistics.median(found), spreads[budget]) for budget, found in logs.items() if spreads[budget]}
-
-
-def _budget_scales(standings: Sequence[Standing]) -> dict[int, tuple[float, float]]:
+def _budget_scales(pairs: Iterable[tuple[int, float]]) -> dict[int, tuple[float, float]]:
     """Median and spread of the values of each budget; a budget without spread takes the others' median spread."""
     values: dict[int, list[float]] = defaultdict(list)
-    for standing in standings:
-        values[standing.schedule.budget].append(standing.value)
+    for budget, value in pairs:
+        values[budget].append(value)
     spreads = {budget: statistics.pstdev(found) for budget, found in values.items()}
     usual = statistics.median([spread for spread in spreads.values() if spread > 0.0] or [1.0])
     return {budget: (statistics.median(found), spreads[budget] or usual) for budget, found in values.items()}
