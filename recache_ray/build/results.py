@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from recache_ray.build.reproduction import result_commands
 from recache_ray.config.root import Config
-from recache_ray.errors import RunFailedError
+from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.evaluation.results.collect import collect_run
 from recache_ray.evaluation.results.picture import plot_results
-from recache_ray.evaluation.results.records import Results, read_results
+from recache_ray.evaluation.results.records import Results, RunResult, read_results
 from recache_ray.evaluation.results.render import render_markdown
 from recache_ray.evaluation.results.section import marks, read_section, replace_section
+
+_FILE = ".json"
 
 
 def publish_results(config: Config) -> str:
@@ -23,16 +26,13 @@ def publish_results(config: Config) -> str:
     Everything is rendered from the JSON as it is read back, so that a check needs no run folder.
 
     Raises:
-        BadInputError: if a run is not evaluated or a file of it is damaged, or the README's marks are.
+        BadInputError: as :func:`gather_runs`, or if the README's marks are damaged.
         RunFailedError: if a file cannot be written.
     """
     section = config.results
-    folders = [Path(run) for run in section.runs or (config.run.dir,)]
-    runs = tuple(
-        collect_run(folder, " && ".join(result_commands(folder)), bootstrap_samples=config.evaluation.bootstrap_samples)
-        for folder in folders
-    )
-    asked = f"results.runs=[{','.join(map(str, folders))}]"
+    sources = [Path(run) for run in section.runs or (config.run.dir,)]
+    runs = gather_runs(sources, config.evaluation.bootstrap_samples)
+    asked = f"results.runs=[{','.join(map(str, sources))}]"
     command = shlex.join(["recache", "results", asked, f"results.name={section.name}"])
     text = Results(section.name, command, runs).to_json()
     results = read_results(text, section.name)
@@ -48,6 +48,45 @@ def publish_results(config: Config) -> str:
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
         raise RunFailedError(f"{where}: cannot write ({why}); make room, run again") from error
+
+
+def gather_runs(sources: Sequence[Path], bootstrap_samples: int) -> tuple[RunResult, ...]:
+    """What is published of ``sources``: run folders, and files ``NAME.json`` that ``results`` wrote before.
+
+    Runs are often of several machines, and a folder may be gone when another mechanism is trained anew. So a file
+    stands for its runs, in its order, and a folder takes the place of the published run of the same subject.
+
+    Raises:
+        BadInputError: if a run is not evaluated, or a file of it or a results file is missing or damaged.
+    """
+    runs = [run for source in sources if source.suffix == _FILE for run in _published(source)]
+    places = {_subject(run): place for place, run in enumerate(runs)}
+    for folder in sources:
+        if folder.suffix == _FILE:
+            continue
+        run = collect_run(folder, " && ".join(result_commands(folder)), bootstrap_samples=bootstrap_samples)
+        place = places.pop(_subject(run), None)
+        if place is None:
+            runs.append(run)
+        else:
+            runs[place] = run
+    return tuple(runs)
+
+
+def _published(path: Path) -> tuple[RunResult, ...]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInputError(
+            f"results.runs: {path} cannot be read ({why}); name a file that recache results wrote"
+        ) from error
+    return read_results(text, str(path)).runs
+
+
+def _subject(run: RunResult) -> tuple[str, str, int, int]:
+    """What a run is about; another run of it is the same measurement once more."""
+    return run.model, run.mechanism, run.num_steps, run.seed
 
 
 def readme_text(results: Results, readme: Path, picture: Path) -> str:

@@ -73,6 +73,7 @@ RESULTS = Verb(
     examples=(
         "recache results run.dir=runs/default",
         "recache results results.runs=[runs/taylor,runs/newton,runs/taylor_seed1] results.name=shapes_t50",
+        "recache results results.runs=[docs/results/shapes_t50.json,runs/hermite] results.name=shapes_t50",
     ),
     run=_results,
 )

@@ -54,7 +54,11 @@ class TransferConfig:
 class ResultsConfig:
     """Publishing evaluated runs."""
 
-    runs: tuple[str, ...] = knob((), "folders of evaluated runs: other mechanisms, other seeds; empty means run.dir")
+    runs: tuple[str, ...] = knob(
+        (),
+        "folders of evaluated runs: other mechanisms, other seeds; or a NAME.json written before, whose runs stay but "
+        "where a folder is of the same model, mechanism, T and seed; empty means run.dir",
+    )
     name: str = knob("main_job", "names the files, and the section of the readme between its marks", required=True)
     dir: str = knob("docs/results", "folder of the files NAME.json, NAME.csv, NAME.md and NAME.png", required=True)
     readme: str = knob(
