@@ -12,6 +12,7 @@ from recache_ray.config.root import Config
 from recache_ray.errors import BadInputError, RunFailedError
 from recache_ray.evaluation.atomic_file import replace_atomically
 from recache_ray.evaluation.results.collect import collect_run
+from recache_ray.evaluation.results.digest import render_digest
 from recache_ray.evaluation.results.picture import plot_results
 from recache_ray.evaluation.results.records import Results, RunResult, read_results
 from recache_ray.evaluation.results.render import render_markdown
@@ -42,7 +43,7 @@ def publish_results(config: Config) -> str:
         plot_results(results, picture)
         _write(folder / f"{section.name}.json", text)
         _write(folder / f"{section.name}.csv", results.to_csv())
-        _write(folder / f"{section.name}.md", f"# {section.name}\n\n{render_markdown(results, picture.name)}")
+        _write(folder / f"{section.name}.md", page_text(results, picture))
         files = [*(folder / f"{section.name}{suffix}" for suffix in (".json", ".csv", ".md")), picture]
         return "\n".join([*(f"wrote {file}" for file in files), _put_into(readme, results, picture)])
     except OSError as error:
@@ -89,9 +90,17 @@ def _subject(run: RunResult) -> tuple[str, str, int, int]:
     return run.model, run.mechanism, run.num_steps, run.seed
 
 
+def page_text(results: Results, picture: Path) -> str:
+    """The page of the results, in the folder of its picture."""
+    return f"# {results.name}\n\n{render_markdown(results, picture.name)}"
+
+
 def readme_text(results: Results, readme: Path, picture: Path) -> str:
-    """The section as ``readme`` shows it, the picture by its path from there."""
-    return render_markdown(results, Path(os.path.relpath(picture, readme.parent)).as_posix())
+    """The section as ``readme`` shows it, picture and page by their paths from there."""
+    there, page = (
+        Path(os.path.relpath(path, readme.parent)).as_posix() for path in (picture, picture.with_suffix(".md"))
+    )
+    return render_digest(results, there, page)
 
 
 def _put_into(readme: Path, results: Results, picture: Path) -> str:

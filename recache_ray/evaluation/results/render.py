@@ -1,4 +1,4 @@
-"""Results as Markdown: the same text for a page of its own and for a section of the README."""
+"""Results as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def _families(run: RunResult) -> str:
         "it wins at",
         "forwards",
     )
-    rows = [("**ours**", "", _budgets(policy.points), "", "", *([""] if typical else []), "", _forwards(policy))]
+    rows = [("**ours**", "", budgets_text(policy.points), "", "", *([""] if typical else []), "", _forwards(policy))]
     for each in best_of_families(run):
         won = [str(point.budget) for point in each.points if _wins_at(point)]
         rows.append(
             (
                 each.family,
                 each.method,
-                _budgets(each.points),
+                budgets_text(each.points),
                 f"{each.ratio:.2f}",
                 f"{each.low:.2f} to {each.high:.2f}",
                 *([f"{each.typical:.2f}"] if typical else []),
@@ -77,11 +77,11 @@ def _families(run: RunResult) -> str:
                 _forwards(each),
             )
         )
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
-def _wins(run: RunResult) -> str:
-    """Every rival that is ahead of ours at a budget, whichever its family; what is level is named too."""
+def rivals_ahead(run: RunResult) -> list[str]:
+    """Every rival that is ahead of ours at a budget, whichever its family, a line each, by budget."""
     lines = []
     ahead = [(p, each.method) for each in run.methods for p in each.points if each.method != POLICY and _wins_at(p)]
     ours = {point.budget: point for each in run.methods if each.method == POLICY for point in each.points}
@@ -90,9 +90,15 @@ def _wins(run: RunResult) -> str:
         more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if spends_more(point, own) else ""
         sure = "" if point.low > 1 else ", undecided"
         lines.append(
-            f"* budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "
+            f"budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "
             f"(ratio {point.ratio:.2f}, {point.low:.2f} to {point.high:.2f}{sure}{more})"
         )
+    return lines
+
+
+def _wins(run: RunResult) -> str:
+    """Who is ahead of ours and where, and what is level."""
+    lines = [f"* {line}" for line in rivals_ahead(run)]
     level = [
         f"{each.method} at {point.budget}"
         for each in run.methods
@@ -125,7 +131,7 @@ def _equal_flops(run: RunResult) -> list[str]:
     return [
         "**At equal FLOPs.** The same rivals that spend more than ours at a budget, against our curve at the FLOPs "
         "measured of them (log-linear between our budgets; their budgets that fall on it):",
-        _table(("rival", "on our curve", "ours / it", "highest, at its budget"), rows),
+        markdown_table(("rival", "on our curve", "ours / it", "highest, at its budget"), rows),
     ]
 
 
@@ -144,10 +150,11 @@ def _ranking(results: Results) -> str:
         )
         for method in methods
     ]
-    return _table(("method", *(run.title for run in results.runs)), rows)
+    return markdown_table(("method", *(run.title for run in results.runs)), rows)
 
 
-def _budgets(points: Sequence[Point]) -> str:
+def budgets_text(points: Sequence[Point]) -> str:
+    """Example: ``5 to 25``, or ``14, 20``."""
     budgets = [point.budget for point in points]
     whole = budgets == list(range(budgets[0], budgets[-1] + 1)) and len(budgets) > 1
     return f"{budgets[0]} to {budgets[-1]}" if whole else ", ".join(map(str, budgets))
@@ -159,7 +166,9 @@ def _forwards(each: MethodResult) -> str:
     return "0" if each.family in ("uniform", "random") else "not recorded"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells without bars."""
+
     def lines() -> Iterator[str]:
         for row in (header, ["---"] * len(header), *rows):
             yield "| " + " | ".join(row) + " |"

@@ -29,9 +29,9 @@ def test_the_verb_writes_every_file_and_the_readme_and_repeats_itself(
     text = readme.read_text()
     assert text.startswith("# mine\n") and text.endswith("\nthe end\n")
     section = read_section(text, "both")
-    assert section is not None and "(results/both.png)" in section
+    assert section is not None and "(results/both.png)" in section and "(results/both.md)" in section
     page = (tmp_path / "results" / "both.md").read_text()
-    assert page == "# both\n\n" + section.replace("(results/both.png)", "(both.png)")
+    assert page.startswith("# both\n") and "(both.png)" in page
     assert main(command) == 0
     assert readme.read_text() == text
     assert {name: (tmp_path / "results" / name).read_bytes() for name in written} == written

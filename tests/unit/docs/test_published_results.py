@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recache_ray.build.results import readme_text
+from recache_ray.build.results import page_text, readme_text
 from recache_ray.evaluation.results.records import read_results
 from recache_ray.evaluation.results.section import read_section
 
@@ -26,7 +26,7 @@ def test_tables_are_rendered_from_the_committed_figures(path: Path) -> None:
     assert picture.exists()
     assert path.with_suffix(".csv").read_text(encoding="utf-8") == results.to_csv()
     page = path.with_suffix(".md")
-    assert page.read_text(encoding="utf-8") == f"# {path.stem}\n\n{readme_text(results, page, picture)}"
+    assert page.read_text(encoding="utf-8") == page_text(results, picture)
     readme = ROOT / "README.md"
     section = read_section(readme.read_text(encoding="utf-8"), results.name)
     assert section is None or section == readme_text(results, readme, picture)
