@@ -212,12 +212,13 @@ def test_a_server_that_goes_away_ends_nothing_and_is_reported_once(
     tracker.log_metrics({"loss": 1.0}, 0)
     (run_dir / "out.txt").write_text("kept")
     tracker.log_artifact(run_dir / "out.txt")
-    for _ in range(100):
-        if (tmp_path / "served").exists() and history(database, run_id, "loss"):
+    served = tmp_path / "served"
+    for _ in range(300):
+        if history(database, run_id, "loss") and any(file.read_text() for file in served.rglob("out.txt")):
             break
         time.sleep(0.1)
     assert history(database, run_id, "loss") == [(0, 1.0)]
-    assert next((tmp_path / "served").rglob("out.txt")).read_text() == "kept"
+    assert [file.read_text() for file in served.rglob("out.txt")] == ["kept"]
 
     end(process)
     caplog.set_level(logging.WARNING)
