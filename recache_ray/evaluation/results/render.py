@@ -64,7 +64,7 @@ def _families(run: RunResult) -> str:
     )
     rows = [("**ours**", "", budgets_text(policy.points), "", "", *([""] if typical else []), "", _forwards(policy))]
     for each in best_of_families(run):
-        won = [str(point.budget) for point in each.points if _wins_at(point)]
+        won = [str(point.budget) for point in each.points if wins_at(point)]
         rows.append(
             (
                 each.family,
@@ -80,25 +80,19 @@ def _families(run: RunResult) -> str:
     return markdown_table(header, rows)
 
 
-def rivals_ahead(run: RunResult) -> list[str]:
-    """Every rival that is ahead of ours at a budget, whichever its family, a line each, by budget."""
+def _wins(run: RunResult) -> str:
+    """Every rival that is ahead of ours at a budget, whichever its family; what is level is named too."""
     lines = []
-    ahead = [(p, each.method) for each in run.methods for p in each.points if each.method != POLICY and _wins_at(p)]
+    ahead = [(p, each.method) for each in run.methods for p in each.points if each.method != POLICY and wins_at(p)]
     ours = {point.budget: point for each in run.methods if each.method == POLICY for point in each.points}
     for point, method in sorted(ahead, key=lambda pair: (pair[0].budget, -pair[0].ratio)):
         own = ours[point.budget]
         more = f", for {own.flops_ratio / point.flops_ratio:.2f} times our FLOPs" if spends_more(point, own) else ""
         sure = "" if point.low > 1 else ", undecided"
         lines.append(
-            f"budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "
+            f"* budget {point.budget}: {method} {point.lpips:#.3g} against our {own.lpips:#.3g} "
             f"(ratio {point.ratio:.2f}, {point.low:.2f} to {point.high:.2f}{sure}{more})"
         )
-    return lines
-
-
-def _wins(run: RunResult) -> str:
-    """Who is ahead of ours and where, and what is level."""
-    lines = [f"* {line}" for line in rivals_ahead(run)]
     level = [
         f"{each.method} at {point.budget}"
         for each in run.methods
@@ -135,7 +129,8 @@ def _equal_flops(run: RunResult) -> list[str]:
     ]
 
 
-def _wins_at(point: Point) -> bool:
+def wins_at(point: Point) -> bool:
+    """Whether the mean LPIPS is below ours by more than batches of another size make."""
     return point.ratio > 1 + _LEVEL
 
 

@@ -48,10 +48,11 @@ def test_every_rival_has_a_row_and_every_run_a_column_the_closest_first() -> Non
     )
     header, *body = rows(text)
     assert header == ["rival", "family", "taylor1, T = 20, seed 0", "taylor1, T = 20, seed 1"]
-    assert [row[0] for row in body] == ["partial", "near", "far"]
+    assert [row[0] for row in body] == ["partial", "near", "far", "*best of each budget*"]
     assert body[0][-1] == "0.80 (0.72 to 0.88), at 5"
     assert body[1][2:] == ["0.50 (0.45 to 0.55)", "0.50 (0.45 to 0.55)"]
     assert body[2][2:] == ["0.10 (0.09 to 0.11)"] * 2
+    assert body[3][-2:] == ["0.50", f"{math.sqrt(1.0 * 0.8):.2f}"]  # near at 3, partial at 5
     assert "budgets (3, 5)" in text and "](p/main.png)" in text and "(p/main.md)" in text
     assert text.count("abacus, commit abc") == 2 and "`recache results results.name=main`" in text
     assert "No rival wins at any budget." in text
@@ -60,6 +61,5 @@ def test_every_rival_has_a_row_and_every_run_a_column_the_closest_first() -> Non
 @pytest.mark.parametrize(("factor", "sure"), [(0.97, False), (0.5, True)])
 def test_a_rival_that_wins_is_named_with_its_run(factor: float, sure: bool) -> None:
     text = render_digest(results({"a": {3: 0.2, 5: 0.2}}, {"a": {3: 0.1 * factor, 5: 0.08}}), "m.png", "m.md")
-    (line,) = [line for line in text.splitlines() if "against our" in line]
-    assert line.startswith("* taylor1, T = 20, seed 1, budget 3: a ")
-    assert ("undecided" in line) is not sure
+    said = "**a at 3 (2.00), decided**" if sure else "a at 3 (1.03), undecided"
+    assert f"\n* taylor1, T = 20, seed 1: {said}\n" in text and "seed 0: a" not in text
